@@ -102,7 +102,8 @@ pub struct Popped {
     pub done: bool,
 }
 
-/// The waiters that one emission took out of a queue at once; see [`Registry::detach`].
+/// The waiters that one emission took out of a queue at once; see [`Registry::detach`]. It is of use to its own registry
+/// only.
 #[derive(Debug)]
 #[must_use = "a batch has to be emptied with `pop_from`, or discarded"]
 pub struct Batch {
@@ -116,14 +117,18 @@ struct Queue<D> {
 }
 
 /// A doubly linked list of nodes: a queue's, or a batch's.
-#[derive(Clone, Copy)]
 struct List {
     head: u32,
     tail: u32,
+    len: u32,
+    /// The queue that its members joined. It may be closed already if this is a batch.
+    queue: QueueId,
 }
 
 impl List {
-    const EMPTY: List = List { head: NIL, tail: NIL };
+    const fn new(queue: QueueId) -> Self {
+        Self { head: NIL, tail: NIL, len: 0, queue }
+    }
 }
 
 struct Waiter<W> {
@@ -137,7 +142,6 @@ struct Waiter<W> {
 /// The place of one waiter in one list.
 struct Node {
     waiter: u32,
-    queue: u32,
     list: u32,
     /// The neighbours in the list.
     prev: u32,
@@ -198,9 +202,11 @@ impl<W, D> Registry<W, D> {
     /// Makes an empty queue.
     pub fn open(&mut self, data: D) -> QueueId {
         let generation = self.next_generation();
-        let list = self.lists.insert(List::EMPTY) as u32;
-        let index = self.queues.insert(Queue { generation, list, data }) as u32;
-        QueueId { index, generation }
+        let index = position(self.queues.vacant_key());
+        let queue = QueueId { index, generation };
+        let list = position(self.lists.insert(List::new(queue)));
+        self.queues.insert(Queue { generation, list, data });
+        queue
     }
 
     /// Ends a queue. Whoever waits in it is removed from the registry, as by [`remove`](Self::remove). Members of its
@@ -235,9 +241,14 @@ impl<W, D> Registry<W, D> {
         self.front(queue).is_none()
     }
 
+    /// How many wait there; 0 for a closed queue. Members of a batch do not count.
+    pub fn len(&self, queue: QueueId) -> usize {
+        self.queue(queue).map_or(0, |queue| self.lists[queue.list as usize].len as usize)
+    }
+
     /// Who has waited longest in a queue.
     pub fn front(&self, queue: QueueId) -> Option<(WaiterId, &W)> {
-        let node = self.nodes.get(self.lists[self.queue(queue)?.list as usize].head as usize)?;
+        let node = self.node(self.lists[self.queue(queue)?.list as usize].head)?;
         let waiter = &self.waiters[node.waiter as usize];
         Some((WaiterId { index: node.waiter, generation: waiter.generation }, &waiter.payload))
     }
@@ -247,7 +258,7 @@ impl<W, D> Registry<W, D> {
     /// Makes a waiter that waits for nothing yet.
     pub fn enroll(&mut self, payload: W, wait: Wait) -> WaiterId {
         let generation = self.next_generation();
-        let index = self.waiters.insert(Waiter { generation, node: NIL, wait, payload }) as u32;
+        let index = position(self.waiters.insert(Waiter { generation, node: NIL, wait, payload }));
         WaiterId { index, generation }
     }
 
@@ -260,27 +271,21 @@ impl<W, D> Registry<W, D> {
         let (Some(entry), Some(found)) = (self.waiter(waiter), self.queue(queue)) else { return false };
         let (older, list) = (entry.node, found.list);
         let tail = self.lists[list as usize].tail;
-        if let Some(last) = self.nodes.get(tail as usize)
+        if let Some(last) = self.node(tail)
             && last.waiter == waiter.index
         {
             return false;
         }
-        let node = Node {
-            waiter: waiter.index,
-            queue: queue.index,
-            list,
-            prev: tail,
-            next: NIL,
-            older,
-            newer: NIL,
-        };
-        let node = self.nodes.insert(node) as u32;
-        match self.nodes.get_mut(tail as usize) {
+        let node = Node { waiter: waiter.index, list, prev: tail, next: NIL, older, newer: NIL };
+        let node = position(self.nodes.insert(node));
+        match self.node_mut(tail) {
             Some(last) => last.next = node,
             None => self.lists[list as usize].head = node,
         }
-        self.lists[list as usize].tail = node;
-        if let Some(older) = self.nodes.get_mut(older as usize) {
+        let list = &mut self.lists[list as usize];
+        list.tail = node;
+        list.len += 1;
+        if let Some(older) = self.node_mut(older) {
             older.newer = node;
         }
         self.waiters[waiter.index as usize].node = node;
@@ -301,16 +306,15 @@ impl<W, D> Registry<W, D> {
     }
 
     /// Takes a waiter out of one of the queues or batches that it stands in, the last that it joined, and says which
-    /// queue that was. `None` if it stands nowhere.
+    /// queue that was. `None` if it stands nowhere. The queue of a batch may have been closed since: its id is out of
+    /// date then.
     ///
     /// [`remove`](Self::remove) does it for all at once; this is for those who keep books for each queue.
     pub fn leave(&mut self, waiter: WaiterId) -> Option<QueueId> {
         let node = self.waiter(waiter)?.node;
-        let index = self.nodes.get(node as usize)?.queue;
+        let list = self.node(node)?.list;
         self.unlink(node);
-        // A queue that was closed while this waiter stood in one of its batches may be gone, or be another one by now.
-        let generation = self.queues.get(index as usize).map_or(0, |queue| queue.generation);
-        Some(QueueId { index, generation })
+        Some(self.lists[list as usize].queue)
     }
 
     /// Ends a waiter, wherever it stands. `None` if that was done already.
@@ -339,7 +343,7 @@ impl<W, D> Registry<W, D> {
         if self.lists[list as usize].head == NIL {
             return None;
         }
-        self.queues[queue.index as usize].list = self.lists.insert(List::EMPTY) as u32;
+        self.queues[queue.index as usize].list = position(self.lists.insert(List::new(queue)));
         Some(Batch { list })
     }
 
@@ -353,7 +357,7 @@ impl<W, D> Registry<W, D> {
     ///
     /// Takes time for every member that is left.
     pub fn discard(&mut self, batch: Batch) {
-        while let Some(node) = self.nodes.get(self.lists[batch.list as usize].head as usize) {
+        while let Some(node) = self.node(self.lists[batch.list as usize].head) {
             let index = node.waiter;
             let generation = self.waiters[index as usize].generation;
             self.remove(WaiterId { index, generation });
@@ -364,7 +368,7 @@ impl<W, D> Registry<W, D> {
     // Inside
 
     fn next_generation(&mut self) -> u32 {
-        // Zero is nobody's: it stands for a queue that is gone.
+        // Zero is nobody's, so that `from_bits` of a small number finds nothing.
         self.generation = (self.generation % GENERATION_MASK) + 1;
         self.generation
     }
@@ -377,9 +381,19 @@ impl<W, D> Registry<W, D> {
         self.waiters.get(id.index as usize).filter(|waiter| waiter.generation == id.generation)
     }
 
+    fn node(&self, node: u32) -> Option<&Node> {
+        visit();
+        self.nodes.get(node as usize)
+    }
+
+    fn node_mut(&mut self, node: u32) -> Option<&mut Node> {
+        visit();
+        self.nodes.get_mut(node as usize)
+    }
+
     fn pop_list(&mut self, list: u32) -> Option<Popped> {
         let node = self.lists[list as usize].head;
-        let index = self.nodes.get(node as usize)?.waiter;
+        let index = self.node(node)?.waiter;
         self.unlink(node);
         let waiter = &self.waiters[index as usize];
         let done = waiter.wait == Wait::Any || waiter.node == NIL;
@@ -388,21 +402,41 @@ impl<W, D> Registry<W, D> {
 
     /// Takes a node out of its list and away from its waiter.
     fn unlink(&mut self, node: u32) {
-        let Node { waiter, list, prev, next, older, newer, .. } = self.nodes.remove(node as usize);
-        match self.nodes.get_mut(prev as usize) {
+        visit();
+        let Node { waiter, list, prev, next, older, newer } = self.nodes.remove(node as usize);
+        match self.node_mut(prev) {
             Some(prev) => prev.next = next,
             None => self.lists[list as usize].head = next,
         }
-        match self.nodes.get_mut(next as usize) {
+        match self.node_mut(next) {
             Some(next) => next.prev = prev,
             None => self.lists[list as usize].tail = prev,
         }
-        if let Some(older) = self.nodes.get_mut(older as usize) {
+        self.lists[list as usize].len -= 1;
+        if let Some(older) = self.node_mut(older) {
             older.newer = newer;
         }
-        match self.nodes.get_mut(newer as usize) {
+        match self.node_mut(newer) {
             Some(newer) => newer.older = older,
             None => self.waiters[waiter as usize].node = older,
         }
     }
 }
+
+/// A position in one of the tables, as the links have it.
+fn position(key: usize) -> u32 {
+    match u32::try_from(key) {
+        Ok(key) if key != NIL => key,
+        _ => panic!("too many waiters"),
+    }
+}
+
+/// Called once for each node that is looked at: the tests count them.
+#[inline(always)]
+fn visit() {
+    #[cfg(test)]
+    tests::VISITS.set(tests::VISITS.get() + 1);
+}
+
+#[cfg(test)]
+mod tests;
