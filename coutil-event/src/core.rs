@@ -305,6 +305,11 @@ impl<W, D> Registry<W, D> {
         }
     }
 
+    /// Whether a waiter stands in any queue or batch.
+    pub fn is_waiting(&self, waiter: WaiterId) -> bool {
+        self.waiter(waiter).is_some_and(|waiter| waiter.node != NIL)
+    }
+
     /// Takes a waiter out of one of the queues or batches that it stands in, the last that it joined, and says which
     /// queue that was. `None` if it stands nowhere. The queue of a batch may have been closed since: its id is out of
     /// date then.
