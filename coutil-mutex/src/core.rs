@@ -72,3 +72,24 @@ impl<O: PartialEq> Ownership<O> {
         self.owner.as_ref() == Some(who)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [10 3.1] [10 3.2] [10 3.3]
+    #[test]
+    fn one_owner_at_a_time() {
+        let mut mutex = Ownership::default();
+        assert!(!mutex.release(&1) && !mutex.is_locked());
+        assert_eq!(mutex.acquire(1), Attempt::Acquired);
+        assert_eq!((mutex.acquire(1), mutex.acquire(2)), (Attempt::Nested, Attempt::Busy));
+        assert!(mutex.is_owned_by(&1) && !mutex.is_owned_by(&2));
+        // One who does not own it changes nothing.
+        assert!(!mutex.release(&2) && mutex.is_locked());
+        // However often the owner asked, one release is enough.
+        assert!(mutex.release(&1) && !mutex.is_locked());
+        assert_eq!(mutex.acquire(2), Attempt::Acquired);
+        assert!(!mutex.is_owned_by(&1) && !mutex.release(&1));
+    }
+}
