@@ -1,0 +1,103 @@
+//! For Rust programs that embed Lua with `mlua`.
+
+use crate::modules::{ALL, Module};
+use mlua::{Error, Lua, Result, Table};
+use std::path::Path;
+
+/// Makes all modules of the library available to `require` in `lua`, under their names (`coutil.event`, …).
+///
+/// The short form of `Builder::new().preload(lua)`. Nothing is loaded before Lua code requires it, and no global is
+/// set.
+///
+/// # Errors
+///
+/// If `lua` has no library `package`, as in a sandbox without it.
+pub fn preload(lua: &Lua) -> Result<()> {
+    Builder::new().preload(lua)
+}
+
+/// Chooses what [`preload`](Builder::preload) makes available.
+///
+/// ```
+/// # #[cfg(feature = "vendored")]
+/// # fn main() -> mlua::Result<()> {
+/// # use coutil_lua::mlua;
+/// let lua = mlua::Lua::new();
+/// coutil_lua::Builder::new().modules(&["coutil.event", "coutil.promise"]).preload(&lua)?;
+/// assert!(lua.load("require 'coutil.promise'").exec().is_ok());
+/// assert!(lua.load("require 'coutil.mutex'").exec().is_err());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "vendored"))]
+/// # fn main() {}
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "nothing happens before `preload`"]
+pub struct Builder {
+    modules: Option<Vec<String>>,
+}
+
+impl Builder {
+    /// All modules.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only these modules, by the names that Lua code requires them by: for a sandbox.
+    pub fn modules(mut self, names: &[&str]) -> Self {
+        self.modules = Some(names.iter().map(|&name| name.to_owned()).collect());
+        self
+    }
+
+    /// Sets `package.preload` of `lua` accordingly. `memory` is set too, for `coutil.memory`, unless a module of that
+    /// name is found.
+    ///
+    /// # Errors
+    ///
+    /// If `lua` has no library `package`, or a module of [`modules`](Self::modules) does not exist; then nothing is
+    /// set.
+    pub fn preload(self, lua: &Lua) -> Result<()> {
+        let loaded: Table = lua.named_registry_value("_LOADED")?;
+        let package: Table = loaded
+            .get("package")
+            .map_err(|_| Error::runtime("coutil: the library `package` is not loaded in this Lua state"))?;
+        let preload: Table = package.get("preload")?;
+
+        let name_of = |module: &Module| module.name.to_str().expect("names of modules are ASCII");
+        if let Some(names) = &self.modules
+            && let Some(unknown) = names.iter().find(|name| !ALL.iter().any(|module| name_of(module) == *name))
+        {
+            return Err(Error::runtime(format!("coutil: there is no module `{unknown}`")));
+        }
+        let chosen = |name: &str| {
+            // The parts that are not Lua come with the module that needs them.
+            let name = name.replace(".native.", ".");
+            self.modules.as_ref().is_none_or(|names| names.contains(&name))
+        };
+        for module in ALL.iter().filter(|module| chosen(name_of(module))) {
+            // SAFETY: an opener is a function for Lua, with nothing to be said about its arguments.
+            let open = unsafe { lua.create_c_function(module.open)? };
+            if name_of(module) == "coutil.memory" && !is_found(&package, &loaded, "memory")? {
+                preload.set("memory", &open)?;
+            }
+            preload.set(name_of(module), open)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `require(name)` would find a module: loaded, preloaded, or a file on one of the paths.
+fn is_found(package: &Table, loaded: &Table, name: &str) -> Result<bool> {
+    if loaded.contains_key(name)? || package.get::<Table>("preload")?.contains_key(name)? {
+        return Ok(true);
+    }
+    for field in ["path", "cpath"] {
+        let path: mlua::Value = package.get(field)?;
+        let Some(path) = path.as_string() else { continue };
+        let path = path.to_string_lossy();
+        if path.split(';').any(|template| Path::new(&template.replace('?', name)).is_file()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

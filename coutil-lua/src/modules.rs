@@ -1,0 +1,254 @@
+//! The modules, as `require` gets them.
+//!
+//! Each is made once for a Lua state, whatever name it is required by, so that there is one registry of waiters, and one
+//! value of each function.
+
+use crate::raw::{self, c_int, lua_CFunction, lua_State};
+use crate::state::{self, field};
+use crate::{memory, report, spawn, sync};
+use mlua::ffi;
+use std::ffi::CStr;
+
+/// A module: its name for `require`, and the function that returns it.
+pub(crate) struct Module {
+    pub(crate) name: &'static CStr,
+    pub(crate) open: lua_CFunction,
+}
+
+/// Every module of the library. Those that a Lua file stands in front of are here under both names.
+pub(crate) const ALL: &[Module] = &[
+    Module { name: c"coutil", open: open_coutil },
+    Module { name: c"coutil.event", open: open_event },
+    Module { name: c"coutil.queued", open: open_queued },
+    Module { name: c"coutil.mutex", open: open_mutex },
+    Module { name: c"coutil.promise", open: open_promise },
+    Module { name: c"coutil.spawn", open: open_spawn },
+    Module { name: c"coutil.native.spawn", open: open_native_spawn },
+    Module { name: c"coutil.system", open: open_system },
+    Module { name: c"coutil.memory", open: open_memory },
+];
+
+/// Pushes the module of that name, made by `make` at the first time. [-0, +1] May raise.
+unsafe fn once(L: *mut lua_State, name: &CStr, make: unsafe fn(*mut lua_State)) -> c_int {
+    // SAFETY: `make` pushes one value.
+    unsafe {
+        ffi::luaL_checkstack(L, 20, std::ptr::null());
+        state::push_field(L, field::MODULES);
+        if ffi::lua_getfield(L, -1, name.as_ptr()) == ffi::LUA_TNIL {
+            ffi::lua_pop(L, 1);
+            make(L);
+            ffi::lua_pushvalue(L, -1);
+            ffi::lua_setfield(L, -3, name.as_ptr());
+        }
+        1
+    }
+}
+
+/// Runs a part of the library that is written in Lua, with the `nargs` values on the top, and leaves its result.
+/// [-nargs, +1] May raise.
+unsafe fn run(L: *mut lua_State, source: &str, name: &CStr, nargs: c_int) {
+    // SAFETY: the source is not touched while Lua reads it.
+    unsafe {
+        let status = ffi::luaL_loadbufferx(L, source.as_ptr().cast(), source.len(), name.as_ptr(), c"t".as_ptr());
+        if status != ffi::LUA_OK {
+            ffi::lua_error(L);
+        }
+        ffi::lua_insert(L, -(nargs + 1));
+        ffi::lua_call(L, nargs, 1);
+    }
+}
+
+/// Adds the await functions of a module to its table on the top: C functions, where there are continuations.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+unsafe fn set_awaits(L: *mut lua_State, _: &CStr, functions: raw::Functions<'_>) {
+    // SAFETY: a table is on the top.
+    unsafe { sync::set_functions(L, functions) }
+}
+
+/// Adds the await functions of a module to its table on the top: Lua functions, where there are no continuations.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+unsafe fn set_awaits(L: *mut lua_State, module: &CStr, functions: raw::Functions<'_>) {
+    // SAFETY: a table is on the top; `push_awaits` pushes a table of tables.
+    unsafe {
+        push_awaits(L);
+        ffi::lua_getfield(L, -1, module.as_ptr());
+        for (name, _) in functions {
+            ffi::lua_getfield(L, -1, name.as_ptr());
+            ffi::lua_setfield(L, -4, name.as_ptr());
+        }
+        ffi::lua_pop(L, 2);
+    }
+}
+
+/// Pushes what `await.lua` returns. [-0, +1] May raise.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+unsafe fn push_awaits(L: *mut lua_State) {
+    use sync::{event, mutex, promise, queued, wait};
+    // SAFETY: as the callees.
+    unsafe {
+        state::push_field(L, field::AWAITS);
+        if ffi::lua_isnil(L, -1) == 0 {
+            return;
+        }
+        ffi::lua_pop(L, 1);
+        ffi::lua_createtable(L, 0, 20);
+        sync::set_functions(
+            L,
+            &[
+                (c"reserve", wait::reserve),
+                (c"finish", wait::finish),
+                (c"event_await", event::AWAITS[0].1),
+                (c"event_awaitany", event::AWAITS[1].1),
+                (c"event_awaitall", event::AWAITS[2].1),
+                (c"queued_await", queued::AWAITS[0].1),
+                (c"queued_awaitany", queued::AWAITS[1].1),
+                (c"queued_awaitall", queued::AWAITS[2].1),
+                (c"acquire", mutex::try_acquire),
+                (c"enqueue", mutex::wait_turn),
+                (c"promise_awaitall", promise::AWAITS[0].1),
+                (c"promise_awaitany", promise::AWAITS[1].1),
+                (c"open", promise::parts::open),
+                (c"results", promise::parts::results),
+                (c"start", promise::parts::start),
+                (c"settle", promise::parts::finish),
+            ],
+        );
+        run(L, include_str!("sync/await.lua"), c"=coutil", 1);
+        ffi::lua_pushvalue(L, -1);
+        state::set_field(L, field::AWAITS);
+    }
+}
+
+pub(crate) unsafe extern "C-unwind" fn open_event(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe {
+            ffi::lua_createtable(L, 0, 8);
+            sync::set_functions(L, sync::event::FUNCTIONS);
+            set_awaits(L, c"event", sync::event::AWAITS);
+            sync::set_version(L);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"event", make) }
+}
+
+pub(crate) unsafe extern "C-unwind" fn open_queued(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe {
+            ffi::lua_createtable(L, 0, 12);
+            sync::set_functions(L, sync::queued::FUNCTIONS);
+            set_awaits(L, c"queued", sync::queued::AWAITS);
+            sync::set_version(L);
+            // Two names of one function, and one function of two modules (00 §11, 10 §2.3).
+            ffi::lua_getfield(L, -1, c"queued".as_ptr());
+            ffi::lua_setfield(L, -2, c"isqueued".as_ptr());
+            open_event(L);
+            ffi::lua_getfield(L, -1, c"pending".as_ptr());
+            ffi::lua_setfield(L, -4, c"pending".as_ptr());
+            ffi::lua_pop(L, 2);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"queued", make) }
+}
+
+pub(crate) unsafe extern "C-unwind" fn open_mutex(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe {
+            ffi::lua_createtable(L, 0, 8);
+            sync::set_functions(L, sync::mutex::FUNCTIONS);
+            set_awaits(L, c"mutex", sync::mutex::AWAITS);
+            sync::set_version(L);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"mutex", make) }
+}
+
+pub(crate) unsafe extern "C-unwind" fn open_promise(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says; `create` gets the upvalues that it expects.
+        unsafe {
+            ffi::lua_createtable(L, 0, 8);
+            sync::set_functions(L, sync::promise::FUNCTIONS);
+            set_awaits(L, c"promise", sync::promise::AWAITS);
+            sync::set_version(L);
+            state::push(L);
+            #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+            let upvalues = 1;
+            #[cfg(any(feature = "lua51", feature = "luajit"))]
+            let upvalues = {
+                push_awaits(L);
+                ffi::lua_getfield(L, -1, c"newpromise".as_ptr());
+                ffi::lua_replace(L, -2);
+                2
+            };
+            ffi::lua_pushcclosure(L, sync::promise::create, upvalues);
+            ffi::lua_setfield(L, -2, c"create".as_ptr());
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"promise", make) }
+}
+
+/// What `coutil/spawn.lua` needs that is not Lua.
+pub(crate) unsafe extern "C-unwind" fn open_native_spawn(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe {
+            ffi::lua_createtable(L, 0, 4);
+            state::push(L);
+            raw::set_functions(L, spawn::FUNCTIONS, 1);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"native.spawn", make) }
+}
+
+/// `coutil.spawn` for programs that embed the library; the module for `require` is that file itself.
+pub(crate) unsafe extern "C-unwind" fn open_spawn(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe { run(L, include_str!("../lua/coutil/spawn.lua"), c"=coutil.spawn", 0) }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"spawn", make) }
+}
+
+/// `coutil.system`, as far as there is one without an event loop: where errors are reported to.
+pub(crate) unsafe extern "C-unwind" fn open_system(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe {
+            ffi::lua_createtable(L, 0, 1);
+            state::push(L);
+            raw::set_functions(L, &[(c"onerror", report::onerror)], 1);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"system", make) }
+}
+
+pub(crate) unsafe extern "C-unwind" fn open_memory(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: pushes the module.
+        unsafe {
+            memory::open(L);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"memory", make) }
+}
+
+/// `coutil`: a table whose fields load the modules at first use (90 §3.1).
+pub(crate) unsafe extern "C-unwind" fn open_coutil(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe { run(L, include_str!("coutil.lua"), c"=coutil", 0) }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"coutil", make) }
+}

@@ -1,0 +1,78 @@
+//! Argument checks, with the texts of Lua 5.4's auxiliary library on every version (00 §5.2).
+
+use super::error::{DIRECT, argument, type_error};
+use super::{c_int, lua_State};
+use mlua::ffi;
+use std::ffi::{CStr, c_char};
+
+/// Whether the argument is absent or nil.
+pub(crate) unsafe fn is_absent(L: *mut lua_State, arg: c_int) -> bool {
+    // SAFETY: any index may be asked for.
+    unsafe { ffi::lua_type(L, arg) <= ffi::LUA_TNIL }
+}
+
+/// An integer: a number with an integral value, or a string that converts to one. Raises.
+pub(crate) unsafe fn check_integer(L: *mut lua_State, arg: c_int) -> i64 {
+    // SAFETY: any value may stand there.
+    unsafe {
+        let mut is_integer = 0;
+        let value = ffi::lua_tointegerx(L, arg, &mut is_integer);
+        if is_integer != 0 {
+            return value as i64;
+        }
+        if ffi::lua_isnumber(L, arg) != 0 {
+            bad(L, arg, c"number has no integer representation");
+        }
+        type_error(L, DIRECT, arg, c"number")
+    }
+}
+
+/// As [`check_integer`], or `default` for nil or no argument. Raises.
+pub(crate) unsafe fn opt_integer(L: *mut lua_State, arg: c_int, default: i64) -> i64 {
+    // SAFETY: as `check_integer`.
+    unsafe { if is_absent(L, arg) { default } else { check_integer(L, arg) } }
+}
+
+/// A number, or a string that converts to one. Raises.
+pub(crate) unsafe fn check_number(L: *mut lua_State, arg: c_int) -> f64 {
+    // SAFETY: any value may stand there.
+    unsafe {
+        let mut is_number = 0;
+        let value = ffi::lua_tonumberx(L, arg, &mut is_number);
+        if is_number == 0 {
+            type_error(L, DIRECT, arg, c"number");
+        }
+        value
+    }
+}
+
+/// A string, or a number, which is converted in place. The pointer is valid as long as the argument stands on the
+/// stack. Raises.
+pub(crate) unsafe fn check_string(L: *mut lua_State, arg: c_int) -> (*const u8, usize) {
+    // SAFETY: `len` is written before it is read when the pointer is not null.
+    unsafe {
+        let mut len = 0;
+        let text = ffi::lua_tolstring(L, arg, &mut len);
+        if text.is_null() {
+            type_error(L, DIRECT, arg, c"string");
+        }
+        (text.cast(), len)
+    }
+}
+
+/// Raises an argument error with a fixed text.
+#[cold]
+pub(crate) unsafe fn bad(L: *mut lua_State, arg: c_int, detail: &CStr) -> ! {
+    // SAFETY: as `argument`.
+    unsafe { argument(L, DIRECT, arg, detail.as_ptr()) }
+}
+
+/// Raises an argument error with the text on the top of the stack.
+#[cold]
+pub(crate) unsafe fn bad_text(L: *mut lua_State, arg: c_int) -> ! {
+    // SAFETY: a string is on the top; it stays there.
+    unsafe {
+        let detail: *const c_char = ffi::lua_tostring(L, -1);
+        argument(L, DIRECT, arg, detail)
+    }
+}

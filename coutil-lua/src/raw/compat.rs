@@ -1,0 +1,127 @@
+//! What the Lua versions do differently, and `mlua::ffi` does not even out.
+
+use super::{c_int, lua_State};
+use mlua::ffi;
+
+/// Whether this version has no continuations: functions that await are then Lua functions around `lua_yield`, and the
+/// checks made inside blame the caller of the Lua function (see [`AWAIT`](super::error::AWAIT)).
+pub(crate) const WRAPPED: bool = cfg!(any(feature = "lua51", feature = "luajit"));
+
+/// The feature string of the version, as the module folder is named.
+pub(crate) const VERSION: &str = if cfg!(feature = "luajit") {
+    "LuaJIT"
+} else if cfg!(feature = "lua51") {
+    "Lua 5.1"
+} else if cfg!(feature = "lua52") {
+    "Lua 5.2"
+} else if cfg!(feature = "lua53") {
+    "Lua 5.3"
+} else if cfg!(feature = "lua54") {
+    "Lua 5.4"
+} else {
+    "Lua 5.5"
+};
+
+#[cfg(feature = "luajit")]
+unsafe extern "C-unwind" {
+    // Not in the headers of 5.1, but exported by every 2.1.
+    fn lua_isyieldable(L: *mut lua_State) -> c_int;
+}
+
+#[cfg(feature = "lua51")]
+unsafe extern "C-unwind" {
+    fn lua_setlevel(from: *mut lua_State, to: *mut lua_State);
+}
+
+/// Whether `L` is the main thread of its state. Raises nothing.
+pub(crate) unsafe fn is_main(L: *mut lua_State) -> bool {
+    // SAFETY: pushes and pops one value.
+    unsafe {
+        let main = ffi::lua_pushthread(L) == 1;
+        ffi::lua_pop(L, 1);
+        main
+    }
+}
+
+/// Whether the running coroutine can yield, as far as the version can tell.
+#[cfg(not(any(feature = "lua51", feature = "lua52")))]
+#[inline]
+pub(crate) unsafe fn is_yieldable(L: *mut lua_State) -> bool {
+    #[cfg(not(feature = "luajit"))]
+    use ffi::lua_isyieldable;
+    // SAFETY: changes nothing.
+    unsafe { lua_isyieldable(L) != 0 }
+}
+
+/// Whether the running coroutine can yield, as far as the version can tell: 5.1 and 5.2 have no function for it. False
+/// for the main thread, and below a C function that is known or likely to be in the way. What this misses is found when
+/// the coroutine yields (see `suspend`), before anything was started.
+#[cfg(any(feature = "lua51", feature = "lua52"))]
+pub(crate) unsafe fn is_yieldable(L: *mut lua_State) -> bool {
+    /// Deeper frames are not looked at: the walk takes quadratic time.
+    const LEVELS: c_int = 60;
+    // SAFETY: `ar` is filled in by `lua_getstack` before it is read; `lua_getinfo` pushes one value for "f".
+    unsafe {
+        if is_main(L) {
+            return false;
+        }
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        let own = 1 + super::error::AWAIT;
+        for level in own..own + LEVELS {
+            if ffi::lua_getstack(L, level, &mut ar) == 0 {
+                break;
+            }
+            ffi::lua_getinfo(L, c"S".as_ptr(), &mut ar);
+            if *ar.what == b'C' as std::ffi::c_char && !passes_yields(L, &mut ar) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Of 5.1's C functions none can be yielded across.
+#[cfg(feature = "lua51")]
+unsafe fn passes_yields(_: *mut lua_State, _: &mut ffi::lua_Debug) -> bool {
+    false
+}
+
+/// Of 5.2's C functions these can be yielded across: `pcall`, `xpcall`, `dofile`. Names are enough, as a wrong guess
+/// only decides which of two errors is raised.
+#[cfg(feature = "lua52")]
+unsafe fn passes_yields(L: *mut lua_State, ar: &mut ffi::lua_Debug) -> bool {
+    // SAFETY: as above; `name` is a C string or null.
+    unsafe {
+        ffi::lua_getinfo(L, c"n".as_ptr(), ar);
+        if ar.name.is_null() {
+            return true;
+        }
+        let name = std::ffi::CStr::from_ptr(ar.name).to_bytes();
+        matches!(name, b"pcall" | b"xpcall" | b"dofile")
+    }
+}
+
+/// Makes `co` as deep in C calls as `L` is.
+#[cfg(feature = "lua51")]
+pub(crate) unsafe fn set_level(L: *mut lua_State, co: *mut lua_State) {
+    // SAFETY: copies a counter.
+    unsafe { lua_setlevel(L, co) }
+}
+
+/// Resumes `co` with the `nargs` values on its top; the results are on its top, and their number in `nres`.
+#[inline]
+pub(crate) unsafe fn resume(L: *mut lua_State, co: *mut lua_State, nargs: c_int, nres: &mut c_int) -> c_int {
+    // SAFETY: `co` is a coroutine of the same state, as the caller says.
+    unsafe {
+        // `lua_resume` of 5.1 does not know who resumes, so the depth of C calls would start at nothing again.
+        #[cfg(feature = "lua51")]
+        set_level(L, co);
+        ffi::lua_resume(co, L, nargs, nres)
+    }
+}
+
+/// Whether the value at `index` is a C function.
+pub(crate) unsafe fn to_cfunction(L: *mut lua_State, index: c_int) -> *const () {
+    // SAFETY: any value may stand there.
+    unsafe { ffi::lua_tocfunction(L, index) }.map_or(std::ptr::null(), |function| function as *const ())
+}

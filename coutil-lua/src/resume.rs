@@ -1,0 +1,62 @@
+//! The one function that resumes coroutines.
+//!
+//! Its callers are whoever ends a wait: an emitter, the loop, a close. They end the operation first, so that the
+//! coroutine finds it gone (see [`suspend`](crate::suspend)); they hold no borrow; and they anchor the coroutine on the
+//! stack that they run on.
+
+use crate::raw::{c_int, compat, lua_State};
+use crate::report;
+use crate::state::StateRef;
+use mlua::ffi;
+
+/// LuaJIT does not bound the nesting of resumptions, and dies of it; the other versions stop at about this depth.
+#[cfg(feature = "luajit")]
+const DEPTH: u32 = 190;
+
+/// Resumes `co` with the `nargs` values on its top. What it yields or returns is dropped; its error is reported. Never
+/// raises.
+#[inline]
+pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_State, nargs: c_int) {
+    // SAFETY: `co` is a suspended coroutine of the same state, anchored by the caller.
+    unsafe {
+        #[cfg(feature = "luajit")]
+        let too_deep = state.try_with(|state| {
+            state.depth += 1;
+            state.depth > DEPTH
+        });
+        #[cfg(feature = "luajit")]
+        if too_deep.unwrap_or(true) {
+            let _ = state.try_with(|state| state.depth -= 1);
+            ffi::lua_pop(co, nargs);
+            ffi::lua_pushstring(co, c"C stack overflow".as_ptr());
+            report::report(L, co);
+            return;
+        }
+        let mut nres = 0;
+        let status = compat::resume(L, co, nargs, &mut nres);
+        #[cfg(feature = "luajit")]
+        let _ = state.try_with(|state| state.depth -= 1);
+        match status {
+            ffi::LUA_OK | ffi::LUA_YIELD => {
+                if nres > 0 {
+                    ffi::lua_pop(co, nres);
+                }
+            }
+            _ => failed(L, state, co),
+        }
+    }
+}
+
+/// The error is on the top of `co`, which is dead; or it was not resumed at all, for the depth of C calls, and is still
+/// suspended.
+#[cold]
+unsafe fn failed(L: *mut lua_State, _state: StateRef, co: *mut lua_State) {
+    // SAFETY: as `resume`.
+    unsafe {
+        #[cfg(feature = "lua51")]
+        if crate::spawn::handle(L, co) {
+            return;
+        }
+        report::report(L, co);
+    }
+}

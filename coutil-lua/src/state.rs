@@ -1,0 +1,271 @@
+//! What the library keeps for each Lua state.
+//!
+//! # Safety
+//!
+//! The [`State`] is a full userdata, anchored in the registry, and upvalue 1 of every function that needs it. It is
+//! reached by a raw pointer only; [`StateRef::with`] makes the one borrow, for the length of a closure that calls no
+//! Lua, so borrows never overlap. Its finalizer empties it and marks it closed, but its memory stays until Lua frees all
+//! objects, after the last finalizer: an entry point that runs later finds the mark.
+
+use crate::raw::{self, Panic, c_int, error, lua_State};
+use coutil_event::core::{QueueId, Registry, WaiterId};
+use coutil_mutex::core::Ownership;
+use mlua::ffi;
+
+/// A coroutine, or the main thread, as an identity. It is resumed only while something on the Lua side anchors it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Thread(pub(crate) *mut lua_State);
+
+/// A coroutine that waits for events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) thread: Thread,
+    /// In how many queues of values that are never collected it stands: they share one anchor.
+    pub(crate) strong: u32,
+    /// Whether it waits for all its events, so that it is resumed with `true` and not with what was emitted.
+    pub(crate) all: bool,
+}
+
+/// What belongs to an event besides those who wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Event {
+    /// Whether the event is a value that is never collected: a string, a number, …
+    pub(crate) strong: bool,
+    /// Who owns the mutex of that value.
+    pub(crate) mutex: Ownership<Thread>,
+    /// The stored emissions: numbers of the oldest, and of the next one.
+    pub(crate) oldest: u32,
+    pub(crate) next: u32,
+    /// The last call of `queued.awaitall` that took an emission of it.
+    pub(crate) served: u32,
+}
+
+impl Event {
+    /// Whether forgetting the event would lose nothing but those who wait for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.mutex.is_locked() && self.oldest == self.next
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct State {
+    closed: bool,
+    pub(crate) events: Registry<Waiter, Event>,
+    /// The queues that the waiter in preparation is about to join. Kept for its memory.
+    pub(crate) joining: Vec<QueueId>,
+    /// The waiter in preparation. If an error stopped that, the next preparation frees it.
+    pub(crate) preparing: Option<WaiterId>,
+    /// How many values that are never collected have a queue, and how many may before the idle ones are swept out.
+    pub(crate) strong: usize,
+    pub(crate) strong_limit: usize,
+    /// Counts the calls of `queued.awaitall`.
+    pub(crate) call: u32,
+    /// How deep our resumptions are nested. Lua counts them itself, but for LuaJIT.
+    #[cfg(feature = "luajit")]
+    pub(crate) depth: u32,
+}
+
+impl State {
+    /// So many values without waiters are kept before they are swept out.
+    pub(crate) const STRONG_LIMIT: usize = 64;
+
+    fn new() -> Self {
+        Self {
+            closed: false,
+            events: Registry::new(),
+            joining: Vec::new(),
+            preparing: None,
+            strong: 0,
+            strong_limit: Self::STRONG_LIMIT,
+            call: 0,
+            #[cfg(feature = "luajit")]
+            depth: 0,
+        }
+    }
+
+    /// Makes a waiter. It counts as being prepared until [`join`](Self::join).
+    pub(crate) fn prepare(&mut self, thread: *mut lua_State, all: bool) -> WaiterId {
+        if let Some(failed) = self.preparing.take() {
+            self.events.remove(failed);
+        }
+        self.joining.clear();
+        let wait = if all { coutil_event::core::Wait::All } else { coutil_event::core::Wait::Any };
+        let id = self.events.enroll(Waiter { thread: Thread(thread), strong: 0, all }, wait);
+        self.preparing = Some(id);
+        id
+    }
+
+    /// The waiter in preparation joins its queues: from now on it waits.
+    pub(crate) fn join(&mut self, waiter: WaiterId) {
+        self.preparing = None;
+        let mut strong = 0;
+        for index in 0..self.joining.len() {
+            let queue = self.joining[index];
+            if self.events.join(waiter, queue) && self.events.data(queue).is_some_and(|event| event.strong) {
+                strong += 1;
+            }
+        }
+        if let Some(waiter) = self.events.get_mut(waiter) {
+            waiter.strong = strong;
+        }
+    }
+
+    /// The waiter of that id, if it still waits and is that coroutine.
+    pub(crate) fn is_waiting(&self, waiter: WaiterId, thread: *mut lua_State) -> bool {
+        self.events.get(waiter).is_some_and(|waiter| waiter.thread.0 == thread)
+    }
+}
+
+/// The tables and values on the Lua side, as fields of the user value of the [`State`].
+pub(crate) mod field {
+    use crate::raw::c_int;
+
+    /// Values that are never collected → the id of their queue.
+    pub(crate) const STRONG: c_int = 1;
+    /// Other values, as weak keys → their `Home`.
+    pub(crate) const WEAK: c_int = 2;
+    /// Anchors of the queues of values that are never collected; see `sync::place`.
+    pub(crate) const ANCHORS: c_int = 3;
+    /// Index of a queue → its `Home`, as weak values.
+    pub(crate) const HOMES: c_int = 4;
+    /// The metatable of `Home`.
+    pub(crate) const HOME_META: c_int = 5;
+    /// Name → module table, as far as loaded.
+    pub(crate) const MODULES: c_int = 6;
+    /// The error handler: a function, `"raise"`, or nil for the default.
+    pub(crate) const HANDLER: c_int = 7;
+    /// Errors that `system.run` is to raise, oldest first.
+    pub(crate) const ERRORS: c_int = 8;
+    /// Coroutine → its handler, as weak keys (5.1: `spawn` without `xpcall`).
+    pub(crate) const SPAWNED: c_int = 9;
+    /// The await functions of versions without continuations, by module.
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    pub(crate) const AWAITS: c_int = 10;
+}
+
+static KEY: u8 = 0;
+
+/// A pointer to the [`State`] of the Lua state that is running.
+#[derive(Clone, Copy)]
+pub(crate) struct StateRef(*mut State);
+
+impl StateRef {
+    /// The one of the running function, which has it as upvalue 1. Raises `closed state`.
+    #[inline]
+    pub(crate) unsafe fn of(L: *mut lua_State) -> Self {
+        // SAFETY: upvalue 1 is set to the userdata by whoever made the function; no borrow is live (see the module).
+        unsafe {
+            let state = ffi::lua_touserdata(L, ffi::lua_upvalueindex(1)).cast::<State>();
+            if (*state).closed {
+                error::raise_text(L, error::DIRECT, c"closed state");
+            }
+            Self(state)
+        }
+    }
+
+    /// The one of the running finalizer. `None` when the state is closed already.
+    pub(crate) unsafe fn of_finalizer(L: *mut lua_State) -> Option<Self> {
+        // SAFETY: as `of`.
+        unsafe {
+            let state = ffi::lua_touserdata(L, ffi::lua_upvalueindex(1)).cast::<State>();
+            (!(*state).closed).then_some(Self(state))
+        }
+    }
+
+    /// The *do* phase on the state: `f` calls no Lua. A panic is raised as a Lua error.
+    #[inline]
+    pub(crate) unsafe fn with<R: Copy>(self, L: *mut lua_State, f: impl FnOnce(&mut State) -> R) -> R {
+        // SAFETY: the pointer is valid as long as the Lua state; `f` calls no Lua, so this is the only borrow.
+        unsafe { raw::run(L, || f(&mut *self.0)) }
+    }
+
+    /// As [`with`](Self::with), where nothing may raise.
+    pub(crate) unsafe fn try_with<R>(self, f: impl FnOnce(&mut State) -> R) -> Result<R, Panic> {
+        // SAFETY: as `with`.
+        raw::guard(|| f(unsafe { &mut *self.0 }))
+    }
+}
+
+/// Pushes the userdata of the state, made at the first call. [-0, +1] Raises for memory.
+pub(crate) unsafe fn push(L: *mut lua_State) {
+    // SAFETY: the registry entry is ours alone, as its key is an address of ours.
+    unsafe {
+        if ffi::lua_rawgetp(L, ffi::LUA_REGISTRYINDEX, (&raw const KEY).cast()) == ffi::LUA_TUSERDATA {
+            return;
+        }
+        ffi::lua_pop(L, 1);
+        let memory = ffi::lua_newuserdata(L, size_of::<State>()).cast::<State>();
+        memory.write(State::new());
+        let index = ffi::lua_gettop(L);
+
+        ffi::lua_createtable(L, field::SPAWNED, 0);
+        for (field, mode) in [
+            (field::STRONG, c""),
+            (field::WEAK, c"k"),
+            (field::ANCHORS, c""),
+            (field::HOMES, c"v"),
+            (field::MODULES, c""),
+            (field::ERRORS, c""),
+            (field::SPAWNED, c"k"),
+        ] {
+            ffi::lua_createtable(L, 0, 0);
+            if !mode.is_empty() {
+                ffi::lua_createtable(L, 0, 1);
+                ffi::lua_pushstring(L, mode.as_ptr());
+                ffi::lua_setfield(L, -2, c"__mode".as_ptr());
+                ffi::lua_setmetatable(L, -2);
+            }
+            ffi::lua_rawseti(L, -2, field.into());
+        }
+        ffi::lua_createtable(L, 0, 1);
+        ffi::lua_pushvalue(L, index);
+        ffi::lua_pushcclosure(L, crate::sync::place::collect, 1);
+        ffi::lua_setfield(L, -2, c"__gc".as_ptr());
+        ffi::lua_rawseti(L, -2, field::HOME_META.into());
+        ffi::lua_setuservalue(L, index);
+
+        ffi::lua_createtable(L, 0, 1);
+        ffi::lua_pushvalue(L, index);
+        ffi::lua_pushcclosure(L, close, 1);
+        ffi::lua_setfield(L, -2, c"__gc".as_ptr());
+        ffi::lua_setmetatable(L, index);
+
+        ffi::lua_pushvalue(L, index);
+        ffi::lua_rawsetp(L, ffi::LUA_REGISTRYINDEX, (&raw const KEY).cast());
+    }
+}
+
+/// Pushes one of the values of [`field`]. [-0, +1] Raises only when the state was never made.
+pub(crate) unsafe fn push_field(L: *mut lua_State, field: c_int) {
+    // SAFETY: the user value is the table that `push` made.
+    unsafe {
+        push(L);
+        ffi::lua_getuservalue(L, -1);
+        ffi::lua_rawgeti(L, -1, field.into());
+        ffi::lua_replace(L, -3);
+        ffi::lua_pop(L, 1);
+    }
+}
+
+/// Sets one of the values of [`field`] to the one on the top. [-1, +0] Raises for memory.
+pub(crate) unsafe fn set_field(L: *mut lua_State, field: c_int) {
+    // SAFETY: as `push_field`.
+    unsafe {
+        push(L);
+        ffi::lua_getuservalue(L, -1);
+        ffi::lua_pushvalue(L, -3);
+        ffi::lua_rawseti(L, -2, field.into());
+        ffi::lua_pop(L, 3);
+    }
+}
+
+/// `__gc` of the state: frees what it holds, resumes nothing.
+unsafe extern "C-unwind" fn close(L: *mut lua_State) -> c_int {
+    // SAFETY: nothing else runs on this state; what is left behind is a valid, empty state.
+    unsafe {
+        if let Some(state) = StateRef::of_finalizer(L) {
+            let _ = state.try_with(|state| *state = State { closed: true, ..State::new() });
+        }
+    }
+    0
+}

@@ -1,0 +1,362 @@
+//! From a Lua value to its queue.
+//!
+//! Neither the value nor the coroutines are kept alive by waiting: a coroutine is anchored by the value that it waits
+//! for, and by nothing else (10 §1.7). There are three kinds of values:
+//!
+//! - *strong*: never collected (strings, numbers, booleans, light userdata). A table has the ids of their queues; they
+//!   share one table of anchors.
+//! - *weak*: a table with weak keys (an ephemeron table from 5.2 on) has a [`Home`] for each. Its user value is the
+//!   table of anchors. When the value is collected, so is its home, which then frees the queue.
+//! - *promises*: as weak ones, but the home is an upvalue of the promise. Chains of waiters in an ephemeron table
+//!   cost quadratic time to collect.
+//!
+//! A table of anchors has, as positive integers, the index of a waiter + 1 → its coroutine; and negative ones for what
+//! else belongs to a queue, see [`owner_key`], [`records_key`], [`RESULTS`].
+
+use super::upvalue;
+use crate::raw::{c_int, error, lua_State};
+use crate::state::{self, Event, State, StateRef, field};
+use coutil_event::core::{QueueId, WaiterId};
+use coutil_promise::core::Outcome;
+use mlua::ffi;
+
+/// The queue of a value, and the table of its anchors as a stack index.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) queue: QueueId,
+    pub(crate) anchors: c_int,
+}
+
+/// The way from a collectable value to its queue; a full userdata.
+pub(crate) struct Home {
+    /// A promise has none before somebody waits for it.
+    pub(crate) queue: Option<QueueId>,
+    /// Of a promise: how many results it was fulfilled with.
+    pub(crate) outcome: Outcome<c_int>,
+}
+
+/// Of a promise: the key of the table of its results.
+pub(crate) const RESULTS: ffi::lua_Integer = 0;
+
+/// The key of the coroutine that owns the mutex of a queue.
+pub(crate) fn owner_key(queue: QueueId) -> ffi::lua_Integer {
+    -2 * queue.index() as ffi::lua_Integer - 1
+}
+
+/// The key of the stored emissions of a queue.
+pub(crate) fn records_key(queue: QueueId) -> ffi::lua_Integer {
+    owner_key(queue) - 1
+}
+
+/// The key that anchors a waiter.
+pub(crate) fn waiter_key(waiter: WaiterId) -> ffi::lua_Integer {
+    waiter.index() as ffi::lua_Integer + 1
+}
+
+/// Pushes an id: any version can hold one exactly. [-0, +1]
+#[inline]
+pub(crate) unsafe fn push_id(L: *mut lua_State, bits: u64) {
+    // SAFETY: pushes a number.
+    unsafe {
+        #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+        ffi::lua_pushinteger(L, bits as ffi::lua_Integer);
+        #[cfg(not(any(feature = "lua53", feature = "lua54", feature = "lua55")))]
+        ffi::lua_pushnumber(L, bits as ffi::lua_Number);
+    }
+}
+
+/// The id at `index`; 0, which finds nothing, if there is none.
+#[inline]
+pub(crate) unsafe fn to_id(L: *mut lua_State, index: c_int) -> u64 {
+    // SAFETY: any value may stand there.
+    unsafe {
+        #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+        return ffi::lua_tointegerx(L, index, std::ptr::null_mut()) as u64;
+        #[cfg(not(any(feature = "lua53", feature = "lua54", feature = "lua55")))]
+        return ffi::lua_tonumber(L, index) as u64;
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Strong,
+    Weak,
+    Promise,
+}
+
+/// What kind of event the value at `index` is. [-0, +0], but for a promise: its home is pushed. [-0, +1]
+#[inline]
+unsafe fn kind(L: *mut lua_State, index: c_int) -> Kind {
+    // SAFETY: any value may stand there.
+    unsafe {
+        match ffi::lua_type(L, index) {
+            ffi::LUA_TNONE | ffi::LUA_TNIL => Kind::Nothing,
+            ffi::LUA_TSTRING | ffi::LUA_TNUMBER | ffi::LUA_TBOOLEAN | ffi::LUA_TLIGHTUSERDATA => Kind::Strong,
+            ffi::LUA_TFUNCTION if super::promise::push_home(L, index) => Kind::Promise,
+            _ => Kind::Weak,
+        }
+    }
+}
+
+/// The place of the value at `index`, if it has one: nobody can wait for a value that has none. [-0, +0 or 1: the
+/// table of anchors] Never raises.
+#[inline]
+pub(crate) unsafe fn find(L: *mut lua_State, state: StateRef, index: c_int) -> Option<Place> {
+    // SAFETY: the upvalues are those of `super::upvalue`; raw accesses run no Lua code.
+    unsafe {
+        match kind(L, index) {
+            Kind::Nothing => None,
+            Kind::Strong => {
+                ffi::lua_pushvalue(L, index);
+                ffi::lua_rawget(L, ffi::lua_upvalueindex(upvalue::STRONG));
+                let id = to_id(L, -1);
+                ffi::lua_pop(L, 1);
+                (id != 0).then(|| Place {
+                    queue: QueueId::from_bits(id),
+                    anchors: ffi::lua_upvalueindex(upvalue::ANCHORS),
+                })
+            }
+            Kind::Weak => {
+                ffi::lua_pushvalue(L, index);
+                ffi::lua_rawget(L, ffi::lua_upvalueindex(upvalue::WEAK));
+                of_home(L, state)
+            }
+            Kind::Promise => of_home(L, state),
+        }
+    }
+}
+
+/// The place of the home on the top, which is replaced by its table of anchors; or popped, if it has no queue, or is
+/// none. [-1, +0 or 1]
+pub(crate) unsafe fn of_home(L: *mut lua_State, state: StateRef) -> Option<Place> {
+    // SAFETY: only homes stand in the tables, and as that upvalue of promises.
+    unsafe {
+        let home = ffi::lua_touserdata(L, -1).cast::<Home>();
+        let queue = if home.is_null() { None } else { (*home).queue };
+        // The finalizer of the home may have run already, while another one still refers to the value.
+        let queue = queue.filter(|queue| state.try_with(|s| s.events.data(*queue).is_some()).unwrap_or(false));
+        let Some(queue) = queue else {
+            ffi::lua_pop(L, 1);
+            return None;
+        };
+        ffi::lua_getuservalue(L, -1);
+        ffi::lua_replace(L, -2);
+        Some(Place { queue, anchors: ffi::lua_gettop(L) })
+    }
+}
+
+/// The place of the value at `index`, made if it has none. [-0, +0 or 1: the table of anchors] Raises for memory, and
+/// for a value that cannot be an event.
+#[inline]
+pub(crate) unsafe fn obtain(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
+    // SAFETY: as `find`.
+    unsafe {
+        match find(L, state, index) {
+            Some(place) => place,
+            None => create(L, state, index),
+        }
+    }
+}
+
+#[cold]
+unsafe fn create(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
+    // SAFETY: as `find`. A queue is opened last, or where it is stored at once, so that an error loses none.
+    unsafe {
+        check(L, index, error::AWAIT);
+        match kind(L, index) {
+            Kind::Strong => {
+                // The entry is made first, so that setting the id cannot fail.
+                ffi::lua_pushvalue(L, index);
+                push_id(L, 0);
+                ffi::lua_rawset(L, ffi::lua_upvalueindex(upvalue::STRONG));
+                let queue = state.with(L, |state| {
+                    state.strong += 1;
+                    state.events.open(Event { strong: true, ..Event::default() })
+                });
+                ffi::lua_pushvalue(L, index);
+                push_id(L, queue.to_bits());
+                ffi::lua_rawset(L, ffi::lua_upvalueindex(upvalue::STRONG));
+                Place { queue, anchors: ffi::lua_upvalueindex(upvalue::ANCHORS) }
+            }
+            Kind::Promise => settle(L, state),
+            _ => {
+                ffi::lua_pushvalue(L, index);
+                push_new_home(L);
+                ffi::lua_pushvalue(L, -1);
+                ffi::lua_insert(L, -3);
+                ffi::lua_rawset(L, ffi::lua_upvalueindex(upvalue::WEAK));
+                settle(L, state)
+            }
+        }
+    }
+}
+
+/// Opens a queue for the home on the top, which is replaced by its table of anchors. [-1, +1] Raises for memory.
+pub(crate) unsafe fn settle(L: *mut lua_State, state: StateRef) -> Place {
+    // SAFETY: a home is on the top.
+    unsafe {
+        let home = ffi::lua_touserdata(L, -1).cast::<Home>();
+        state::push_field(L, field::HOMES);
+        let queue = state.with(L, |state| state.events.open(Event::default()));
+        (*home).queue = Some(queue);
+        ffi::lua_pushvalue(L, -2);
+        ffi::lua_rawseti(L, -2, queue.index() as ffi::lua_Integer + 1);
+        ffi::lua_pop(L, 1);
+        ffi::lua_getuservalue(L, -1);
+        ffi::lua_replace(L, -2);
+        Place { queue, anchors: ffi::lua_gettop(L) }
+    }
+}
+
+/// Pushes a new home, without a queue. [-0, +1] Raises for memory.
+pub(crate) unsafe fn push_new_home(L: *mut lua_State) {
+    // SAFETY: the userdata is written before it gets its metatable, so its finalizer finds it valid.
+    unsafe {
+        let home = ffi::lua_newuserdata(L, size_of::<Home>()).cast::<Home>();
+        home.write(Home { queue: None, outcome: Outcome::new() });
+        ffi::lua_createtable(L, 0, 0);
+        ffi::lua_setuservalue(L, -2);
+        state::push_field(L, field::HOME_META);
+        ffi::lua_setmetatable(L, -2);
+    }
+}
+
+/// `__gc` of a home: nobody who still runs can wait for its value.
+pub(crate) unsafe extern "C-unwind" fn collect(L: *mut lua_State) -> c_int {
+    // SAFETY: called by the collector with a home; only the debug library could give it anything else.
+    unsafe {
+        let home = ffi::lua_touserdata(L, 1).cast::<Home>();
+        if let (Some(state), Some(queue)) = (StateRef::of_finalizer(L), (*home).queue.take()) {
+            let _ = state.try_with(|state| {
+                state.events.close(queue);
+            });
+        }
+    }
+    0
+}
+
+/// Forgets the strong values that nobody waits for, when there are more of them than others: their number is bounded by
+/// twice that of the others, at constant cost for each that is added. To be called before [`obtain`], as a place does
+/// not survive it unless somebody waits there.
+#[inline]
+pub(crate) unsafe fn sweep_if_due(L: *mut lua_State, state: StateRef) {
+    // SAFETY: as `sweep`.
+    unsafe {
+        if state.with(L, |state| state.strong >= state.strong_limit) {
+            sweep(L, state);
+        }
+    }
+}
+
+#[cold]
+unsafe fn sweep(L: *mut lua_State, state: StateRef) {
+    // SAFETY: assigning nil to the key that is visited is allowed in a traversal.
+    unsafe {
+        let strong = ffi::lua_upvalueindex(upvalue::STRONG);
+        ffi::lua_pushnil(L);
+        while ffi::lua_next(L, strong) != 0 {
+            let queue = QueueId::from_bits(to_id(L, -1));
+            let idle = state.with(L, |state| {
+                state.events.is_empty(queue) && state.events.data(queue).is_none_or(Event::is_idle)
+            });
+            ffi::lua_pop(L, 1);
+            if idle {
+                ffi::lua_pushvalue(L, -1);
+                ffi::lua_pushnil(L);
+                ffi::lua_rawset(L, strong);
+                state.with(L, |state| {
+                    state.strong -= usize::from(state.events.close(queue).is_some());
+                });
+            }
+        }
+        state.with(L, |state| state.strong_limit = (2 * state.strong).max(State::STRONG_LIMIT));
+    }
+}
+
+/// Raises the error of a value that cannot be an event, if the one at `index` is.
+#[inline]
+pub(crate) unsafe fn check(L: *mut lua_State, index: c_int, frame: c_int) {
+    // SAFETY: any value may stand there.
+    unsafe {
+        match ffi::lua_type(L, index) {
+            ffi::LUA_TNONE | ffi::LUA_TNIL => error::raise_text(L, frame, c"table index is nil"),
+            ffi::LUA_TNUMBER if is_nan(L, index) => error::raise_text(L, frame, c"table index is NaN"),
+            _ => {}
+        }
+    }
+}
+
+/// Whether the value at `index` is the number that equals nothing.
+pub(crate) unsafe fn is_nan(L: *mut lua_State, index: c_int) -> bool {
+    // SAFETY: any value may stand there.
+    unsafe { ffi::lua_type(L, index) == ffi::LUA_TNUMBER && ffi::lua_tonumber(L, index).is_nan() }
+}
+
+/// Anchors the running coroutine as that waiter. [-0, +0] Raises for memory.
+#[inline]
+pub(crate) unsafe fn anchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
+    // SAFETY: `place.anchors` is a table.
+    unsafe {
+        ffi::lua_pushthread(L);
+        ffi::lua_rawseti(L, place.anchors, waiter_key(waiter));
+    }
+}
+
+/// Takes the anchor of a waiter away. [-0, +0] Never raises: the key exists, or nothing is done.
+#[inline]
+pub(crate) unsafe fn unanchor(L: *mut lua_State, anchors: c_int, waiter: WaiterId) {
+    // SAFETY: `anchors` is a table.
+    unsafe {
+        ffi::lua_pushnil(L);
+        ffi::lua_rawseti(L, anchors, waiter_key(waiter));
+    }
+}
+
+/// Ends a waiter, with its anchors, wherever it stands. [-0, +0] Raises nothing (but an internal error).
+pub(crate) unsafe fn withdraw(L: *mut lua_State, state: StateRef, waiter: WaiterId) {
+    #[derive(Clone, Copy)]
+    enum Left {
+        Nothing,
+        Strong { last: bool },
+        Weak(QueueId),
+    }
+    // SAFETY: the fields are the tables that `state` made.
+    unsafe {
+        loop {
+            let left = state.with(L, |state| {
+                let Some(queue) = state.events.leave(waiter) else {
+                    state.events.remove(waiter);
+                    return Left::Nothing;
+                };
+                if !state.events.data(queue).is_some_and(|event| event.strong) {
+                    return Left::Weak(queue);
+                }
+                let Some(waiter) = state.events.get_mut(waiter) else { return Left::Nothing };
+                waiter.strong -= 1;
+                Left::Strong { last: waiter.strong == 0 }
+            });
+            match left {
+                Left::Nothing => return,
+                Left::Strong { last: false } => {}
+                Left::Strong { last: true } => {
+                    state::push_field(L, field::ANCHORS);
+                    let anchors = ffi::lua_gettop(L);
+                    unanchor(L, anchors, waiter);
+                    ffi::lua_pop(L, 1);
+                }
+                Left::Weak(queue) => {
+                    state::push_field(L, field::HOMES);
+                    ffi::lua_rawgeti(L, -1, queue.index() as ffi::lua_Integer + 1);
+                    if !ffi::lua_touserdata(L, -1).is_null() {
+                        ffi::lua_getuservalue(L, -1);
+                        let anchors = ffi::lua_gettop(L);
+                        unanchor(L, anchors, waiter);
+                        ffi::lua_pop(L, 1);
+                    }
+                    ffi::lua_pop(L, 2);
+                }
+            }
+        }
+    }
+}
