@@ -30,7 +30,13 @@ impl<T> Outcome<T> {
 
     /// Sets the value, in place of an earlier one if there is one. Returns whether this fulfilled the promise.
     pub fn fulfill(&mut self, value: T) -> bool {
-        self.value.replace(value).is_none()
+        self.replace(value).is_none()
+    }
+
+    /// As [`fulfill`](Self::fulfill), but returns the earlier value, so that it can be dropped elsewhere. `None` if this
+    /// fulfilled the promise.
+    pub fn replace(&mut self, value: T) -> Option<T> {
+        self.value.replace(value)
     }
 
     /// Whether it has a value.
@@ -41,5 +47,22 @@ impl<T> Outcome<T> {
     /// The value, if it has one.
     pub fn get(&self) -> Option<&T> {
         self.value.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [10 4.3.1] [10 4.3.2] [10 4.3.3]
+    #[test]
+    fn the_first_fulfils_and_the_last_counts() {
+        let mut outcome = Outcome::default();
+        assert!(!outcome.is_fulfilled());
+        assert!(outcome.fulfill("a") && outcome.is_fulfilled());
+        assert!(!outcome.fulfill("b") && outcome.is_fulfilled());
+        assert_eq!(outcome.replace("c"), Some("b"));
+        assert_eq!(outcome.get(), Some(&"c"));
+        assert_eq!(Outcome::new().replace("a"), None);
     }
 }
