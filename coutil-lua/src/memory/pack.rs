@@ -81,7 +81,11 @@ unsafe fn next(L: *mut lua_State, reader: &mut Reader<'_>, offset: usize) -> Opt
         match reader.next(offset) {
             Ok(item) => return item,
             Err(FormatError::Option(option)) => {
-                ffi::lua_pushfstring(L, c"invalid format option '%c'".as_ptr(), c_int::from(option));
+                // Not by `%c`, which 5.3 writes as a number unless it is a letter.
+                ffi::lua_pushstring(L, c"invalid format option '".as_ptr());
+                ffi::lua_pushlstring(L, [option].as_ptr().cast(), 1);
+                ffi::lua_pushstring(L, c"'".as_ptr());
+                ffi::lua_concat(L, 3);
             }
             Err(FormatError::Size(size)) => {
                 let limit = number::MAX_SIZE as c_int;
