@@ -6,15 +6,21 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: coutil SCRIPT [ARGS]    run a Lua script (- for standard input)
-       coutil --version     print the version";
+const USAGE: &str = "usage: coutil [--bare] SCRIPT [ARGS]    run a Lua script (- for standard input)
+       coutil --version                print the version
+
+--bare leaves the library out: an interpreter as any other, which finds modules on its paths only";
 
 fn main() -> ExitCode {
     // As `lua` has it: a script whose output nobody reads ends quietly. Rust ignores the signal at start-up.
     // SAFETY: no other thread runs yet, and no handler is installed.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let bare = args.get(1).is_some_and(|arg| arg == "--bare");
+    if bare {
+        args.remove(1);
+    }
     match args.get(1).map(|arg| arg.as_bytes()) {
         None => {
             eprintln!("{USAGE}");
@@ -30,7 +36,7 @@ fn main() -> ExitCode {
         }
         Some(_) => {}
     }
-    match run(&args) {
+    match run(&args, bare) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -41,10 +47,12 @@ fn main() -> ExitCode {
 }
 
 /// Runs the script `args[1]`, and says whether it succeeded. Its errors were written.
-fn run(args: &[OsString]) -> Result<bool> {
+fn run(args: &[OsString], bare: bool) -> Result<bool> {
     // SAFETY: an interpreter runs whatever its user gives it: C modules and the debug library included.
     let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::new()) };
-    coutil_lua::preload(&lua)?;
+    if !bare {
+        coutil_lua::preload(&lua)?;
+    }
 
     // As for `lua`: the script is `arg[0]`, what stands before it has negative numbers.
     let table = lua.create_table()?;

@@ -95,7 +95,6 @@ unsafe fn push_awaits(L: *mut lua_State) {
         sync::set_functions(
             L,
             &[
-                (c"reserve", wait::reserve),
                 (c"finish", wait::finish),
                 (c"event_await", event::AWAITS[0].1),
                 (c"event_awaitany", event::AWAITS[1].1),
@@ -107,7 +106,7 @@ unsafe fn push_awaits(L: *mut lua_State) {
                 (c"enqueue", mutex::wait_turn),
                 (c"promise_awaitall", promise::AWAITS[0].1),
                 (c"promise_awaitany", promise::AWAITS[1].1),
-                (c"open", promise::parts::open),
+                (c"ready", promise::parts::ready),
                 (c"results", promise::parts::results),
                 (c"start", promise::parts::start),
                 (c"settle", promise::parts::finish),

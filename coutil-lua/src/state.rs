@@ -8,7 +8,7 @@
 //! objects, after the last finalizer: an entry point that runs later finds the mark.
 
 use crate::raw::{self, Panic, c_int, error, lua_State};
-use coutil_event::core::{QueueId, Registry, WaiterId};
+use coutil_event::core::{QueueId, Registry, Wait, WaiterId};
 use coutil_mutex::core::Ownership;
 use mlua::ffi;
 
@@ -47,17 +47,52 @@ impl Event {
     }
 }
 
+/// The waiter that the innermost emission of this thread of control resumed, and whose coroutine runs.
+///
+/// It is kept, with its anchor, until the coroutine suspends or ends: one that waits again for the same event, as most
+/// do, is the same waiter again, and costs neither a new entry nor a new anchor.
+#[derive(Clone, Copy)]
+pub(crate) struct Delivery {
+    pub(crate) thread: *mut lua_State,
+    pub(crate) waiter: WaiterId,
+    pub(crate) queue: QueueId,
+    pub(crate) strong: bool,
+    /// It waits again.
+    pub(crate) claimed: bool,
+}
+
+impl Delivery {
+    /// Nobody was resumed.
+    pub(crate) const NONE: Delivery = Delivery {
+        thread: std::ptr::null_mut(),
+        waiter: WaiterId::NONE,
+        queue: QueueId::NONE,
+        strong: false,
+        claimed: true,
+    };
+}
+
+/// How many strings have the id of their queue at hand.
+const CACHE: usize = 64;
+
 /// See the [module](self).
 pub(crate) struct State {
     closed: bool,
     pub(crate) events: Registry<Waiter, Event>,
+    pub(crate) delivery: Delivery,
     /// The queues that the waiter in preparation is about to join. Kept for its memory.
     pub(crate) joining: Vec<QueueId>,
     /// The waiter in preparation. If an error stopped that, the next preparation frees it.
-    pub(crate) preparing: Option<WaiterId>,
+    preparing: Option<WaiterId>,
+    /// The waiter that a coroutine is, on versions where it has no stack slot for that.
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    threads: rustc_hash::FxHashMap<*mut lua_State, WaiterId>,
     /// How many values that are never collected have a queue, and how many may before the idle ones are swept out.
     pub(crate) strong: usize,
     pub(crate) strong_limit: usize,
+    /// Address of a string that has a queue, and so is not collected → the queue. A string that is not found here may
+    /// have one as well.
+    cache: [(usize, QueueId); CACHE],
     /// Counts the calls of `queued.awaitall`.
     pub(crate) call: u32,
     /// How deep our resumptions are nested. Lua counts them itself, but for LuaJIT.
@@ -73,10 +108,14 @@ impl State {
         Self {
             closed: false,
             events: Registry::new(),
+            delivery: Delivery::NONE,
             joining: Vec::new(),
             preparing: None,
+            #[cfg(any(feature = "lua51", feature = "luajit"))]
+            threads: Default::default(),
             strong: 0,
             strong_limit: Self::STRONG_LIMIT,
+            cache: [(0, QueueId::NONE); CACHE],
             call: 0,
             #[cfg(feature = "luajit")]
             depth: 0,
@@ -89,7 +128,7 @@ impl State {
             self.events.remove(failed);
         }
         self.joining.clear();
-        let wait = if all { coutil_event::core::Wait::All } else { coutil_event::core::Wait::Any };
+        let wait = if all { Wait::All } else { Wait::Any };
         let id = self.events.enroll(Waiter { thread: Thread(thread), strong: 0, all }, wait);
         self.preparing = Some(id);
         id
@@ -97,7 +136,7 @@ impl State {
 
     /// The waiter in preparation joins its queues: from now on it waits.
     pub(crate) fn join(&mut self, waiter: WaiterId) {
-        self.preparing = None;
+        self.started(waiter);
         let mut strong = 0;
         for index in 0..self.joining.len() {
             let queue = self.joining[index];
@@ -110,9 +149,83 @@ impl State {
         }
     }
 
+    /// The waiter in preparation joins a single queue: from now on it waits.
+    #[inline]
+    pub(crate) fn join_one(&mut self, waiter: WaiterId, queue: QueueId, strong: bool) {
+        self.started(waiter);
+        if let Some(waiter) = self.events.get_mut(waiter) {
+            waiter.strong = strong.into();
+        }
+        self.events.join(waiter, queue);
+    }
+
+    #[inline]
+    fn started(&mut self, _waiter: WaiterId) {
+        // A waiter that is used again was not prepared.
+        let _prepared = self.preparing.take().is_some();
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        if _prepared && let Some(waiter) = self.events.get(_waiter) {
+            let former = self.threads.insert(waiter.thread.0, _waiter);
+            if let Some(former) = former {
+                self.events.remove(former);
+            }
+        }
+    }
+
+    /// Ends a waiter.
+    #[inline]
+    pub(crate) fn forget(&mut self, waiter: WaiterId) {
+        let _ended = self.events.remove(waiter);
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        if let Some(ended) = _ended
+            && self.threads.get(&ended.thread.0) == Some(&waiter)
+        {
+            self.threads.remove(&ended.thread.0);
+        }
+    }
+
+    /// Ends a queue, and those who wait in it.
+    pub(crate) fn close_queue(&mut self, queue: QueueId) -> bool {
+        while let Some((waiter, _)) = self.events.front(queue) {
+            self.forget(waiter);
+        }
+        self.events.close(queue).is_some()
+    }
+
+    /// The waiter that a coroutine is, for versions where it has no stack slot for that.
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    pub(crate) fn waiter_of(&self, thread: *mut lua_State) -> Option<WaiterId> {
+        self.threads.get(&thread).copied()
+    }
+
     /// The waiter of that id, if it still waits and is that coroutine.
-    pub(crate) fn is_waiting(&self, waiter: WaiterId, thread: *mut lua_State) -> bool {
+    #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+    #[inline]
+    pub(crate) fn is_waiter(&self, waiter: WaiterId, thread: *mut lua_State) -> bool {
         self.events.get(waiter).is_some_and(|waiter| waiter.thread.0 == thread)
+    }
+
+    /// The queue of the string at that address, if it is at hand.
+    #[inline]
+    pub(crate) fn cached(&self, address: usize) -> Option<QueueId> {
+        let (found, queue) = self.cache[Self::line(address)];
+        (found == address).then_some(queue)
+    }
+
+    /// Keeps the queue of a string at hand. The string is a key of [`field::STRONG`].
+    #[inline]
+    pub(crate) fn cache(&mut self, address: usize, queue: QueueId) {
+        self.cache[Self::line(address)] = (address, queue);
+    }
+
+    /// Forgets all that is at hand: strings may be collected from now on.
+    pub(crate) fn clear_cache(&mut self) {
+        self.cache = [(0, QueueId::NONE); CACHE];
+    }
+
+    #[inline]
+    fn line(address: usize) -> usize {
+        (address >> 4 ^ address >> 10) % CACHE
     }
 }
 
@@ -177,6 +290,13 @@ impl StateRef {
     pub(crate) unsafe fn with<R: Copy>(self, L: *mut lua_State, f: impl FnOnce(&mut State) -> R) -> R {
         // SAFETY: the pointer is valid as long as the Lua state; `f` calls no Lua, so this is the only borrow.
         unsafe { raw::run(L, || f(&mut *self.0)) }
+    }
+
+    /// As [`with`](Self::with), for what cannot panic: reads and writes of fields.
+    #[inline]
+    pub(crate) unsafe fn touch<R>(self, f: impl FnOnce(&mut State) -> R) -> R {
+        // SAFETY: as `with`.
+        unsafe { f(&mut *self.0) }
     }
 
     /// As [`with`](Self::with), where nothing may raise.

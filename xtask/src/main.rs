@@ -1,1 +1,76 @@
-fn main() {}
+//! The tasks of this repository: `cargo xtask help`.
+#![forbid(unsafe_code)]
+
+mod build;
+mod ci;
+mod lua;
+mod run;
+mod test;
+
+use anyhow::{Result, bail};
+use lua::Version;
+use pico_args::Arguments;
+use std::path::{Path, PathBuf};
+use xshell::Shell;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+    run [--lua V] SCRIPT [ARGS]   run a Lua script in an interpreter that has coutil in it
+    build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
+    test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
+    ci CRATE                      formatting, lints, documentation and tests of one crate
+    help                          this text
+
+V is one of 5.1 5.2 5.3 5.4 5.5 jit; 5.4 by default.";
+
+fn main() -> Result<()> {
+    let mut args = Arguments::from_env();
+    let sh = Shell::new()?;
+    let invoked_from = sh.current_dir();
+    sh.change_dir(root());
+    match args.subcommand()?.as_deref() {
+        Some("run") => {
+            let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
+            run::run(&sh, &invoked_from, version, args.finish())
+        }
+        Some("build") => {
+            let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
+            finish(args)?;
+            let folder = build::module(&sh, version)?;
+            println!("{}", folder.display());
+            Ok(())
+        }
+        Some("test") => {
+            let versions = args.opt_value_from_fn("--lua", Version::list)?;
+            let filter = args.opt_free_from_str()?;
+            finish(args)?;
+            test::test(&sh, versions, filter)
+        }
+        Some("ci") => {
+            let name: String = args.free_from_str()?;
+            finish(args)?;
+            ci::ci(&sh, &name)
+        }
+        Some("help") => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => bail!("there is no command `{other}`\n\n{HELP}"),
+        None => bail!("which command?\n\n{HELP}"),
+    }
+}
+
+/// Nothing may be left over.
+fn finish(args: Arguments) -> Result<()> {
+    let rest = args.finish();
+    if !rest.is_empty() {
+        bail!("what is {rest:?}?\n\n{HELP}");
+    }
+    Ok(())
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository").to_owned()
+}

@@ -3,7 +3,7 @@
 use super::place::{self, Place};
 use crate::raw::{c_int, lua_State};
 use crate::resume::resume;
-use crate::state::{StateRef, Waiter};
+use crate::state::{Delivery, StateRef, Waiter};
 use coutil_event::core::{Batch, WaiterId};
 use mlua::ffi;
 
@@ -15,7 +15,7 @@ pub(crate) enum Reach {
 }
 
 /// Emits the event at index 1, with the values above it, to those who wait at `place`. All these values stay. Returns
-/// whether anybody was waiting. The stack must have no other values but those, and the anchors of `place`.
+/// whether anybody was waiting.
 pub(crate) unsafe fn emit(L: *mut lua_State, state: StateRef, place: Place, values: c_int, reach: Reach) -> bool {
     // SAFETY: what is popped from the registry is pushed on this stack before anything runs that could collect it.
     unsafe {
@@ -23,7 +23,7 @@ pub(crate) unsafe fn emit(L: *mut lua_State, state: StateRef, place: Place, valu
         if reach == Reach::One {
             return match next(L, state, place, None) {
                 Some(taken) => {
-                    deliver(L, state, taken, values);
+                    deliver(L, state, place, taken, values);
                     true
                 }
                 None => false,
@@ -34,10 +34,10 @@ pub(crate) unsafe fn emit(L: *mut lua_State, state: StateRef, place: Place, valu
             None => return false,
             Some(first) => {
                 let Ok(batch) = state.try_with(|state| state.events.detach(place.queue)) else { return true };
-                deliver(L, state, first, values);
+                deliver(L, state, place, first, values);
                 let Some(batch) = batch else { return true };
                 while let Some(taken) = next(L, state, place, Some(&batch)) {
-                    deliver(L, state, taken, values);
+                    deliver(L, state, place, taken, values);
                 }
                 let _ = state.try_with(|state| state.events.discard(batch));
             }
@@ -51,61 +51,48 @@ pub(crate) unsafe fn emit(L: *mut lua_State, state: StateRef, place: Place, valu
 enum Taken {
     /// It still waits for other events.
     Advanced,
-    /// It is to be resumed; its coroutine is on the top of the stack.
-    Ready(Waiter),
+    /// It is to be resumed. It is still in the registry, and its anchor at the place where it was.
+    Kept(WaiterId, Waiter),
+    /// It is to be resumed; it was removed, and its coroutine is on the top of the stack.
+    Removed(Waiter),
 }
 
 /// Takes out the next one who waits at `place`, or in the batch; those who do not wait any more, as their coroutine is
-/// dead, are dropped on the way. [-0, +1 if `Ready`]
+/// dead, are dropped on the way. [-0, +1 if `Removed`]
 #[inline]
 unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&Batch>) -> Option<Taken> {
-    #[derive(Clone, Copy)]
-    struct Step {
-        id: WaiterId,
-        waiter: Waiter,
-        /// All that it waits for has come.
-        done: bool,
-        /// It is in no queue any more, and was removed.
-        gone: bool,
-        /// Its anchor in the table of this place is not needed any more.
-        unanchor: bool,
-    }
     // SAFETY: a waiter in the registry has its coroutine anchored by the place that it stands in.
     unsafe {
         loop {
-            let step = state.with(L, |state| {
+            let (id, waiter, done, elsewhere) = state.with(L, |state| {
                 let popped = match batch {
                     Some(batch) => state.events.pop_from(batch),
                     None => state.events.pop(place.queue),
                 }?;
                 let id = popped.waiter;
-                let strong = place.anchors <= ffi::LUA_REGISTRYINDEX;
-                let entry = state.events.get_mut(id)?;
-                if strong {
-                    entry.strong -= 1;
+                let elsewhere = state.events.is_waiting(id);
+                let waiter = state.events.get_mut(id)?;
+                if place.is_strong() {
+                    waiter.strong -= 1;
                 }
-                let waiter = *entry;
-                let unanchor = !strong || waiter.strong == 0;
-                let gone = popped.done && !state.events.is_waiting(id);
-                if gone {
-                    state.events.remove(id);
-                }
-                Some(Step { id, waiter, done: popped.done, gone, unanchor })
+                Some((id, *waiter, popped.done, elsewhere))
             })?;
-            let co = step.waiter.thread.0;
+            let alive = is_suspended(waiter.thread.0, id);
+            if alive && done && !elsewhere {
+                return Some(Taken::Kept(id, waiter));
+            }
             // Pushed before its anchor goes.
-            ffi::lua_checkstack(co, 1);
-            ffi::lua_pushthread(co);
-            ffi::lua_xmove(co, L, 1);
-            if step.unanchor {
-                place::unanchor(L, place.anchors, step.id);
+            ffi::lua_checkstack(waiter.thread.0, 1);
+            ffi::lua_pushthread(waiter.thread.0);
+            ffi::lua_xmove(waiter.thread.0, L, 1);
+            if !place.is_strong() || waiter.strong == 0 {
+                place::unanchor(L, place, id);
             }
-            let alive = is_suspended(co, step.id);
-            if !step.gone && (step.done || !alive) {
-                place::withdraw(L, state, step.id);
+            if done || !alive {
+                place::withdraw(L, state, id);
             }
-            if alive && step.done {
-                return Some(Taken::Ready(step.waiter));
+            if alive && done {
+                return Some(Taken::Removed(waiter));
             }
             ffi::lua_pop(L, 1);
             if alive {
@@ -118,32 +105,63 @@ unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&
 /// Whether a coroutine is still suspended where it began to wait as that waiter. It may have been closed, on versions
 /// where that is possible, and then even be used for something else by the host.
 #[inline]
-unsafe fn is_suspended(co: *mut lua_State, _waiter: WaiterId) -> bool {
+unsafe fn is_suspended(_co: *mut lua_State, _waiter: WaiterId) -> bool {
+    // Here the frame of a suspended C function is visible from outside, and the token is on its top.
+    #[cfg(any(feature = "lua54", feature = "lua55"))]
     // SAFETY: the coroutine is anchored.
+    return unsafe { place::to_id(_co, -1) } == _waiter.to_bits();
+    // Elsewhere a coroutine that waits can only be resumed, and then cancels its wait.
+    #[cfg(not(any(feature = "lua54", feature = "lua55")))]
+    true
+}
+
+/// Resumes a waiter with what was emitted, or with `true` if it waited for all its events. [-1 if `Removed`, +0]
+#[inline]
+unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken, values: c_int) {
+    // SAFETY: while the coroutine runs, it is anchored: by the waiter that is kept, whose anchor nobody else takes away
+    // (it stands in no queue, and its index is not given to another), or by the stack.
     unsafe {
-        if ffi::lua_status(co) != ffi::LUA_YIELD {
-            return false;
+        match taken {
+            Taken::Advanced => {}
+            Taken::Kept(id, waiter) => {
+                let delivery = Delivery {
+                    thread: waiter.thread.0,
+                    waiter: id,
+                    queue: place.queue,
+                    strong: place.is_strong(),
+                    claimed: false,
+                };
+                let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
+                resume_with(L, state, waiter, values);
+                let ended = state.touch(|state| std::mem::replace(&mut state.delivery, outer));
+                if !ended.claimed {
+                    let _ = state.try_with(|state| state.forget(id));
+                    place::unanchor(L, place, id);
+                }
+            }
+            Taken::Removed(waiter) => {
+                let delivery = Delivery { thread: waiter.thread.0, ..Delivery::NONE };
+                let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
+                resume_with(L, state, waiter, values);
+                state.touch(|state| state.delivery = outer);
+                ffi::lua_pop(L, 1);
+            }
         }
-        // Here the frame of a suspended C function is visible from outside, and the token is on its top.
-        #[cfg(any(feature = "lua54", feature = "lua55"))]
-        return place::to_id(co, -1) == _waiter.to_bits();
-        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
-        true
     }
 }
 
-/// Resumes a waiter, whose coroutine is on the top, with what was emitted, or with `true` if it waited for all its
-/// events. [-1 if `Ready`, +0]
+/// Resumes the coroutine of a waiter that has come to its end. [-0, +0]
 #[inline]
-unsafe fn deliver(L: *mut lua_State, state: StateRef, taken: Taken, values: c_int) {
+unsafe fn resume_with(L: *mut lua_State, state: StateRef, waiter: Waiter, values: c_int) {
+    /// A suspended C function has room for so many values.
+    const ROOM: c_int = 8;
     // SAFETY: the stacks have room, or nothing is pushed.
     unsafe {
-        let Taken::Ready(waiter) = taken else { return };
         let co = waiter.thread.0;
         if waiter.all {
             ffi::lua_pushboolean(co, 1);
             resume(L, state, co, 1);
-        } else if ffi::lua_checkstack(co, values + 1) != 0 {
+        } else if values <= ROOM || ffi::lua_checkstack(co, values + 1) != 0 {
             for index in 1..=values {
                 ffi::lua_pushvalue(L, index);
             }
@@ -153,7 +171,6 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, taken: Taken, values: c_in
             ffi::lua_pushliteral(co, c"stack overflow (too many values)");
             crate::report::report(L, co);
         }
-        ffi::lua_pop(L, 1);
     }
 }
 

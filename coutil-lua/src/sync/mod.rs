@@ -10,7 +10,7 @@ pub(crate) mod promise;
 pub(crate) mod queued;
 pub(crate) mod wait;
 
-use crate::raw::{Functions, c_int, lua_State};
+use crate::raw::{Functions, lua_State};
 use crate::state::{self, field};
 use mlua::ffi;
 
@@ -52,6 +52,3 @@ pub(crate) unsafe fn set_version(L: *mut lua_State) {
         ffi::lua_setfield(L, -2, c"version".as_ptr());
     }
 }
-
-/// Where the arguments of an await function begin: behind the token on versions without continuations.
-pub(crate) const FIRST: c_int = if crate::raw::compat::WRAPPED { 2 } else { 1 };

@@ -1,7 +1,7 @@
 //! `coutil.mutex` (10 §3).
 
 use super::emit::{Reach, emit};
-use super::{FIRST, place, wait};
+use super::{place, wait};
 use crate::raw::{Functions, c_int, error, lua_State};
 use crate::state::{StateRef, Thread};
 use crate::suspend::{self, Await};
@@ -19,10 +19,10 @@ struct Lock;
 
 impl Await for Lock {
     unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int {
-        // SAFETY: the token is at `base`; the value at `FIRST`.
+        // SAFETY: the token is at `base`; the value at index 1.
         unsafe {
             wait::cancel(L, StateRef::of(L), base);
-            ffi::lua_settop(L, FIRST);
+            ffi::lua_settop(L, 1);
             lock_value(L)
         }
     }
@@ -45,7 +45,7 @@ unsafe fn acquire(L: *mut lua_State, index: c_int) -> bool {
         let busy = state.with(L, |state| state.events.data(place.queue).is_none_or(|e| e.mutex.is_locked()));
         if !busy {
             ffi::lua_pushthread(L);
-            ffi::lua_rawseti(L, place.anchors, place::owner_key(place.queue));
+            place::set_value(L, place, place::owner_key(place.queue));
         }
         let attempt = state.with(L, |state| {
             state.events.data_mut(place.queue).map_or(Attempt::Busy, |event| event.mutex.acquire(Thread(L)))
@@ -58,27 +58,25 @@ unsafe fn acquire(L: *mut lua_State, index: c_int) -> bool {
     }
 }
 
-/// Waits for the event of the mutex of the value at `FIRST`, which is the last on the stack.
+/// Waits for the event of the mutex of the value at index 1, which is the last on the stack.
 unsafe fn enqueue(L: *mut lua_State) -> c_int {
     // SAFETY: as `wait::await_one`.
     unsafe {
         let state = StateRef::of(L);
-        let waiter = wait::prepare(L, state, false);
-        let place = place::obtain(L, state, FIRST);
-        wait::add(L, state, waiter, place);
-        wait::suspend::<Lock>(L, state, waiter)
+        let place = place::obtain(L, state, 1);
+        wait::suspend_at::<Lock>(L, state, place)
     }
 }
 
-/// Locks the mutex of the value at `FIRST`, now or when it is free.
+/// Locks the mutex of the value at index 1, now or when it is free.
 unsafe fn lock_value(L: *mut lua_State) -> c_int {
     // SAFETY: as the callees.
     unsafe {
-        if acquire(L, FIRST) {
+        if acquire(L, 1) {
             return 0;
         }
         suspend::check_yieldable(L);
-        ffi::lua_settop(L, FIRST);
+        ffi::lua_settop(L, 1);
         enqueue(L)
     }
 }
@@ -107,12 +105,12 @@ pub(crate) unsafe extern "C-unwind" fn try_acquire(L: *mut lua_State) -> c_int {
     }
 }
 
-/// `enqueue(token, e)`, for the same: waits until somebody resumes the coroutine.
+/// `enqueue(e)`, for the same: waits until somebody resumes the coroutine.
 #[cfg(any(feature = "lua51", feature = "luajit"))]
 pub(crate) unsafe extern "C-unwind" fn wait_turn(L: *mut lua_State) -> c_int {
-    // SAFETY: the token is the first argument.
+    // SAFETY: called after `acquire`.
     unsafe {
-        ffi::lua_settop(L, 2);
+        ffi::lua_settop(L, 1);
         enqueue(L)
     }
 }
@@ -129,7 +127,7 @@ unsafe extern "C-unwind" fn unlock(L: *mut lua_State) -> c_int {
             });
             if released {
                 ffi::lua_pushnil(L);
-                ffi::lua_rawseti(L, place.anchors, place::owner_key(place.queue));
+                place::set_value(L, place, place::owner_key(place.queue));
                 let woken = emit(L, state, place, 1, Reach::One);
                 ffi::lua_pushboolean(L, woken.into());
                 return 1;

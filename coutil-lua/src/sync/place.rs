@@ -20,11 +20,20 @@ use coutil_event::core::{QueueId, WaiterId};
 use coutil_promise::core::Outcome;
 use mlua::ffi;
 
-/// The queue of a value, and the table of its anchors as a stack index.
+/// The queue of a value, and where its anchors are.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) queue: QueueId,
-    pub(crate) anchors: c_int,
+    /// The stack index of the [`Home`] whose user value is the table of anchors; 0 for the shared table.
+    home: c_int,
+}
+
+impl Place {
+    /// Whether the value is never collected.
+    #[inline]
+    pub(crate) fn is_strong(self) -> bool {
+        self.home == 0
+    }
 }
 
 /// The way from a collectable value to its queue; a full userdata.
@@ -77,83 +86,75 @@ pub(crate) unsafe fn to_id(L: *mut lua_State, index: c_int) -> u64 {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Nothing,
-    Strong,
-    Weak,
-    Promise,
-}
-
-/// What kind of event the value at `index` is. [-0, +0], but for a promise: its home is pushed. [-0, +1]
-#[inline]
-unsafe fn kind(L: *mut lua_State, index: c_int) -> Kind {
-    // SAFETY: any value may stand there.
-    unsafe {
-        match ffi::lua_type(L, index) {
-            ffi::LUA_TNONE | ffi::LUA_TNIL => Kind::Nothing,
-            ffi::LUA_TSTRING | ffi::LUA_TNUMBER | ffi::LUA_TBOOLEAN | ffi::LUA_TLIGHTUSERDATA => Kind::Strong,
-            ffi::LUA_TFUNCTION if super::promise::push_home(L, index) => Kind::Promise,
-            _ => Kind::Weak,
-        }
-    }
-}
-
 /// The place of the value at `index`, if it has one: nobody can wait for a value that has none. [-0, +0 or 1: the
-/// table of anchors] Never raises.
+/// home] Never raises.
 #[inline]
 pub(crate) unsafe fn find(L: *mut lua_State, state: StateRef, index: c_int) -> Option<Place> {
     // SAFETY: the upvalues are those of `super::upvalue`; raw accesses run no Lua code.
     unsafe {
-        match kind(L, index) {
-            Kind::Nothing => None,
-            Kind::Strong => {
-                ffi::lua_pushvalue(L, index);
-                ffi::lua_rawget(L, ffi::lua_upvalueindex(upvalue::STRONG));
-                let id = to_id(L, -1);
-                ffi::lua_pop(L, 1);
-                (id != 0).then(|| Place {
-                    queue: QueueId::from_bits(id),
-                    anchors: ffi::lua_upvalueindex(upvalue::ANCHORS),
-                })
+        match ffi::lua_type(L, index) {
+            ffi::LUA_TSTRING => {
+                let address = ffi::lua_tostring(L, index) as usize;
+                match state.touch(|state| state.cached(address)) {
+                    Some(queue) => Some(Place { queue, home: 0 }),
+                    None => {
+                        let place = find_strong(L, index)?;
+                        state.touch(|state| state.cache(address, place.queue));
+                        Some(place)
+                    }
+                }
             }
-            Kind::Weak => {
+            ffi::LUA_TNUMBER | ffi::LUA_TBOOLEAN | ffi::LUA_TLIGHTUSERDATA => find_strong(L, index),
+            ffi::LUA_TNONE | ffi::LUA_TNIL => None,
+            ffi::LUA_TFUNCTION if super::promise::push_home(L, index) => of_home(L),
+            _ => {
                 ffi::lua_pushvalue(L, index);
                 ffi::lua_rawget(L, ffi::lua_upvalueindex(upvalue::WEAK));
-                of_home(L, state)
+                of_home(L)
             }
-            Kind::Promise => of_home(L, state),
         }
     }
 }
 
-/// The place of the home on the top, which is replaced by its table of anchors; or popped, if it has no queue, or is
-/// none. [-1, +0 or 1]
-pub(crate) unsafe fn of_home(L: *mut lua_State, state: StateRef) -> Option<Place> {
-    // SAFETY: only homes stand in the tables, and as that upvalue of promises.
+#[inline]
+unsafe fn find_strong(L: *mut lua_State, index: c_int) -> Option<Place> {
+    // SAFETY: as `find`.
     unsafe {
-        let home = ffi::lua_touserdata(L, -1).cast::<Home>();
-        let queue = if home.is_null() { None } else { (*home).queue };
-        // The finalizer of the home may have run already, while another one still refers to the value.
-        let queue = queue.filter(|queue| state.try_with(|s| s.events.data(*queue).is_some()).unwrap_or(false));
-        let Some(queue) = queue else {
-            ffi::lua_pop(L, 1);
-            return None;
-        };
-        ffi::lua_getuservalue(L, -1);
-        ffi::lua_replace(L, -2);
-        Some(Place { queue, anchors: ffi::lua_gettop(L) })
+        ffi::lua_pushvalue(L, index);
+        ffi::lua_rawget(L, ffi::lua_upvalueindex(upvalue::STRONG));
+        let id = to_id(L, -1);
+        ffi::lua_pop(L, 1);
+        (id != 0).then(|| Place { queue: QueueId::from_bits(id), home: 0 })
     }
 }
 
-/// The place of the value at `index`, made if it has none. [-0, +0 or 1: the table of anchors] Raises for memory, and
-/// for a value that cannot be an event.
+/// The place of the home on the top, which is popped if it has no queue, or is none. [-1, +0 or 1]
+#[inline]
+pub(crate) unsafe fn of_home(L: *mut lua_State) -> Option<Place> {
+    // SAFETY: only homes stand in the tables, and as that upvalue of promises.
+    unsafe {
+        let home = ffi::lua_touserdata(L, -1).cast::<Home>();
+        match if home.is_null() { None } else { (*home).queue } {
+            Some(queue) => Some(Place { queue, home: ffi::lua_gettop(L) }),
+            None => {
+                ffi::lua_pop(L, 1);
+                None
+            }
+        }
+    }
+}
+
+/// The place of the value at `index`, made if it has none. [-0, +0 or 1: the home] Raises for memory, and for a value
+/// that cannot be an event.
 #[inline]
 pub(crate) unsafe fn obtain(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
     // SAFETY: as `find`.
     unsafe {
         match find(L, state, index) {
-            Some(place) => place,
+            Some(place) if place.is_strong() => place,
+            // Its finalizer may have run already, while another one still refers to the value.
+            Some(place) if state.touch(|state| state.events.data(place.queue).is_some()) => place,
+            Some(_) => settle(L, state),
             None => create(L, state, index),
         }
     }
@@ -164,8 +165,8 @@ unsafe fn create(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
     // SAFETY: as `find`. A queue is opened last, or where it is stored at once, so that an error loses none.
     unsafe {
         check(L, index, error::AWAIT);
-        match kind(L, index) {
-            Kind::Strong => {
+        match ffi::lua_type(L, index) {
+            ffi::LUA_TSTRING | ffi::LUA_TNUMBER | ffi::LUA_TBOOLEAN | ffi::LUA_TLIGHTUSERDATA => {
                 // The entry is made first, so that setting the id cannot fail.
                 ffi::lua_pushvalue(L, index);
                 push_id(L, 0);
@@ -177,9 +178,9 @@ unsafe fn create(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
                 ffi::lua_pushvalue(L, index);
                 push_id(L, queue.to_bits());
                 ffi::lua_rawset(L, ffi::lua_upvalueindex(upvalue::STRONG));
-                Place { queue, anchors: ffi::lua_upvalueindex(upvalue::ANCHORS) }
+                Place { queue, home: 0 }
             }
-            Kind::Promise => settle(L, state),
+            ffi::LUA_TFUNCTION if super::promise::push_home(L, index) => settle(L, state),
             _ => {
                 ffi::lua_pushvalue(L, index);
                 push_new_home(L);
@@ -192,7 +193,7 @@ unsafe fn create(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
     }
 }
 
-/// Opens a queue for the home on the top, which is replaced by its table of anchors. [-1, +1] Raises for memory.
+/// Opens a queue for the home on the top. [-0, +0] Raises for memory.
 pub(crate) unsafe fn settle(L: *mut lua_State, state: StateRef) -> Place {
     // SAFETY: a home is on the top.
     unsafe {
@@ -203,9 +204,36 @@ pub(crate) unsafe fn settle(L: *mut lua_State, state: StateRef) -> Place {
         ffi::lua_pushvalue(L, -2);
         ffi::lua_rawseti(L, -2, queue.index() as ffi::lua_Integer + 1);
         ffi::lua_pop(L, 1);
-        ffi::lua_getuservalue(L, -1);
-        ffi::lua_replace(L, -2);
-        Place { queue, anchors: ffi::lua_gettop(L) }
+        Place { queue, home: ffi::lua_gettop(L) }
+    }
+}
+
+/// Pushes what stands under a key among the anchors of a place. [-0, +1] Never raises.
+pub(crate) unsafe fn push_value(L: *mut lua_State, place: Place, key: ffi::lua_Integer) {
+    // SAFETY: a home has a table as its user value.
+    unsafe {
+        if place.is_strong() {
+            ffi::lua_rawgeti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key);
+        } else {
+            ffi::lua_getuservalue(L, place.home);
+            ffi::lua_rawgeti(L, -1, key);
+            ffi::lua_replace(L, -2);
+        }
+    }
+}
+
+/// Sets a key among the anchors of a place to the value on the top. [-1, +0] Raises for memory, where the key is new.
+pub(crate) unsafe fn set_value(L: *mut lua_State, place: Place, key: ffi::lua_Integer) {
+    // SAFETY: as `push_value`.
+    unsafe {
+        if place.is_strong() {
+            ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key);
+        } else {
+            ffi::lua_getuservalue(L, place.home);
+            ffi::lua_insert(L, -2);
+            ffi::lua_rawseti(L, -2, key);
+            ffi::lua_pop(L, 1);
+        }
     }
 }
 
@@ -229,7 +257,7 @@ pub(crate) unsafe extern "C-unwind" fn collect(L: *mut lua_State) -> c_int {
         let home = ffi::lua_touserdata(L, 1).cast::<Home>();
         if let (Some(state), Some(queue)) = (StateRef::of_finalizer(L), (*home).queue.take()) {
             let _ = state.try_with(|state| {
-                state.events.close(queue);
+                state.close_queue(queue);
             });
         }
     }
@@ -243,7 +271,7 @@ pub(crate) unsafe extern "C-unwind" fn collect(L: *mut lua_State) -> c_int {
 pub(crate) unsafe fn sweep_if_due(L: *mut lua_State, state: StateRef) {
     // SAFETY: as `sweep`.
     unsafe {
-        if state.with(L, |state| state.strong >= state.strong_limit) {
+        if state.touch(|state| state.strong >= state.strong_limit) {
             sweep(L, state);
         }
     }
@@ -254,6 +282,7 @@ unsafe fn sweep(L: *mut lua_State, state: StateRef) {
     // SAFETY: assigning nil to the key that is visited is allowed in a traversal.
     unsafe {
         let strong = ffi::lua_upvalueindex(upvalue::STRONG);
+        state.touch(State::clear_cache);
         ffi::lua_pushnil(L);
         while ffi::lua_next(L, strong) != 0 {
             let queue = QueueId::from_bits(to_id(L, -1));
@@ -266,7 +295,7 @@ unsafe fn sweep(L: *mut lua_State, state: StateRef) {
                 ffi::lua_pushnil(L);
                 ffi::lua_rawset(L, strong);
                 state.with(L, |state| {
-                    state.strong -= usize::from(state.events.close(queue).is_some());
+                    state.strong -= usize::from(state.close_queue(queue));
                 });
             }
         }
@@ -296,20 +325,20 @@ pub(crate) unsafe fn is_nan(L: *mut lua_State, index: c_int) -> bool {
 /// Anchors the running coroutine as that waiter. [-0, +0] Raises for memory.
 #[inline]
 pub(crate) unsafe fn anchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
-    // SAFETY: `place.anchors` is a table.
+    // SAFETY: as `set_value`.
     unsafe {
         ffi::lua_pushthread(L);
-        ffi::lua_rawseti(L, place.anchors, waiter_key(waiter));
+        set_value(L, place, waiter_key(waiter));
     }
 }
 
 /// Takes the anchor of a waiter away. [-0, +0] Never raises: the key exists, or nothing is done.
 #[inline]
-pub(crate) unsafe fn unanchor(L: *mut lua_State, anchors: c_int, waiter: WaiterId) {
-    // SAFETY: `anchors` is a table.
+pub(crate) unsafe fn unanchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
+    // SAFETY: as `set_value`.
     unsafe {
         ffi::lua_pushnil(L);
-        ffi::lua_rawseti(L, anchors, waiter_key(waiter));
+        set_value(L, place, waiter_key(waiter));
     }
 }
 
@@ -326,7 +355,7 @@ pub(crate) unsafe fn withdraw(L: *mut lua_State, state: StateRef, waiter: Waiter
         loop {
             let left = state.with(L, |state| {
                 let Some(queue) = state.events.leave(waiter) else {
-                    state.events.remove(waiter);
+                    state.forget(waiter);
                     return Left::Nothing;
                 };
                 if !state.events.data(queue).is_some_and(|event| event.strong) {
@@ -341,18 +370,16 @@ pub(crate) unsafe fn withdraw(L: *mut lua_State, state: StateRef, waiter: Waiter
                 Left::Strong { last: false } => {}
                 Left::Strong { last: true } => {
                     state::push_field(L, field::ANCHORS);
-                    let anchors = ffi::lua_gettop(L);
-                    unanchor(L, anchors, waiter);
+                    ffi::lua_pushnil(L);
+                    ffi::lua_rawseti(L, -2, waiter_key(waiter));
                     ffi::lua_pop(L, 1);
                 }
                 Left::Weak(queue) => {
                     state::push_field(L, field::HOMES);
                     ffi::lua_rawgeti(L, -1, queue.index() as ffi::lua_Integer + 1);
                     if !ffi::lua_touserdata(L, -1).is_null() {
-                        ffi::lua_getuservalue(L, -1);
-                        let anchors = ffi::lua_gettop(L);
-                        unanchor(L, anchors, waiter);
-                        ffi::lua_pop(L, 1);
+                        let home = ffi::lua_gettop(L);
+                        unanchor(L, Place { queue, home }, waiter);
                     }
                     ffi::lua_pop(L, 2);
                 }

@@ -5,7 +5,7 @@
 
 use super::emit::{Reach, emit};
 use super::place::{self, Home, RESULTS};
-use super::{FIRST, wait};
+use super::wait;
 use crate::raw::{Functions, c_int, lua_State};
 use crate::state::StateRef;
 use crate::suspend::{self, Await};
@@ -127,17 +127,15 @@ unsafe fn wait_for(L: *mut lua_State, home: c_int) -> c_int {
     // SAFETY: the function that runs, or the Lua function around it, keeps the promise alive.
     unsafe {
         let state = StateRef::of(L);
-        let waiter = wait::prepare(L, state, false);
         ffi::lua_pushvalue(L, home);
-        let place = match place::of_home(L, state) {
+        let place = match place::of_home(L) {
             Some(place) => place,
             None => {
                 ffi::lua_pushvalue(L, home);
                 place::settle(L, state)
             }
         };
-        wait::add(L, state, waiter, place);
-        wait::suspend::<Call>(L, state, waiter)
+        wait::suspend_at::<Call>(L, state, place)
     }
 }
 
@@ -222,7 +220,7 @@ unsafe extern "C-unwind" fn fulfill(L: *mut lua_State) -> c_int {
             ffi::lua_pushvalue(L, ffi::lua_upvalueindex(PROMISE));
             ffi::lua_insert(L, 1);
             ffi::lua_pushvalue(L, ffi::lua_upvalueindex(HOME));
-            if let Some(place) = place::of_home(L, state) {
+            if let Some(place) = place::of_home(L) {
                 emit(L, state, place, count + 1, Reach::All);
             }
         }
@@ -250,13 +248,13 @@ unsafe fn is_ready(L: *mut lua_State, index: c_int) -> bool {
     }
 }
 
-/// Keeps, of the arguments from index `first` on, those before the first nil that are not fulfilled.
-unsafe fn keep_pending(L: *mut lua_State, first: c_int) {
+/// Keeps, of the arguments, those before the first nil that are not fulfilled.
+unsafe fn keep_pending(L: *mut lua_State) {
     // SAFETY: values only move down.
     unsafe {
         ffi::luaL_checkstack(L, 8, std::ptr::null());
-        let mut kept = first;
-        for index in first..=ffi::lua_gettop(L) {
+        let mut kept = 1;
+        for index in 1..=ffi::lua_gettop(L) {
             if ffi::lua_isnil(L, index) != 0 {
                 break;
             }
@@ -270,12 +268,12 @@ unsafe fn keep_pending(L: *mut lua_State, first: c_int) {
     }
 }
 
-/// Pushes the first of the arguments from index `first` on, before the first nil, that is fulfilled.
-unsafe fn push_ready(L: *mut lua_State, first: c_int) -> bool {
+/// Pushes the first of the arguments, before the first nil, that is fulfilled.
+unsafe fn push_ready(L: *mut lua_State) -> bool {
     // SAFETY: as `is_ready`.
     unsafe {
         ffi::luaL_checkstack(L, 8, std::ptr::null());
-        for index in first..=ffi::lua_gettop(L) {
+        for index in 1..=ffi::lua_gettop(L) {
             if ffi::lua_isnil(L, index) != 0 {
                 break;
             }
@@ -292,7 +290,7 @@ unsafe fn push_ready(L: *mut lua_State, first: c_int) -> bool {
 unsafe extern "C-unwind" fn only_pending(L: *mut lua_State) -> c_int {
     // SAFETY: any values may be given.
     unsafe {
-        keep_pending(L, 1);
+        keep_pending(L);
         ffi::lua_gettop(L)
     }
 }
@@ -300,14 +298,14 @@ unsafe extern "C-unwind" fn only_pending(L: *mut lua_State) -> c_int {
 /// `promise.pickready(...)` → promise or nothing (10 §4.5)
 unsafe extern "C-unwind" fn pick_ready(L: *mut lua_State) -> c_int {
     // SAFETY: any values may be given.
-    unsafe { push_ready(L, 1).into() }
+    unsafe { push_ready(L).into() }
 }
 
 /// `promise.awaitall(...)` → true (10 §4.6)
 pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
     // SAFETY: any values may be given.
     unsafe {
-        keep_pending(L, FIRST);
+        keep_pending(L);
         wait::await_all(L)
     }
 }
@@ -315,7 +313,7 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
 /// `promise.awaitany(...)` → promise, … (10 §4.7)
 pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
     // SAFETY: any values may be given.
-    unsafe { if push_ready(L, FIRST) { 1 } else { wait::await_any(L) } }
+    unsafe { if push_ready(L) { 1 } else { wait::await_any(L) } }
 }
 
 /// The parts of a promise that is a Lua function; see `await.lua`.
@@ -323,18 +321,17 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
 pub(crate) mod parts {
     use super::*;
 
-    /// `open(home, probe)` → token, or nil if there is nothing to wait for.
-    pub(crate) unsafe extern "C-unwind" fn open(L: *mut lua_State) -> c_int {
+    /// `ready(home, probe)` → whether there is nothing to wait for. Raises if there is, and the caller cannot.
+    pub(crate) unsafe extern "C-unwind" fn ready(L: *mut lua_State) -> c_int {
         // SAFETY: called with a home.
         unsafe {
             let home = ffi::lua_touserdata(L, 1).cast::<Home>();
-            if ffi::lua_toboolean(L, 2) != 0 || (*home).outcome.is_fulfilled() {
-                ffi::lua_pushnil(L);
-                return 1;
+            let ready = ffi::lua_toboolean(L, 2) != 0 || (*home).outcome.is_fulfilled();
+            if !ready {
+                suspend::check_yieldable(L);
             }
-            suspend::check_yieldable(L);
-            ffi::lua_settop(L, 0);
-            wait::reserve(L)
+            ffi::lua_pushboolean(L, ready.into());
+            1
         }
     }
 
@@ -344,18 +341,18 @@ pub(crate) mod parts {
         unsafe { without_waiting(L, 1, 2).unwrap_or(0) }
     }
 
-    /// `start(token, home)`: suspends.
+    /// `start(home)`: suspends.
     pub(crate) unsafe extern "C-unwind" fn start(L: *mut lua_State) -> c_int {
-        // SAFETY: called with a token and a home.
-        unsafe { wait_for(L, 2) }
+        // SAFETY: called with a home.
+        unsafe { wait_for(L, 1) }
     }
 
-    /// `finish(home, token, ...)` → what is returned after waiting.
+    /// `settle(home, ...)` → what is returned after waiting.
     pub(crate) unsafe extern "C-unwind" fn finish(L: *mut lua_State) -> c_int {
-        // SAFETY: called with a home and a token.
+        // SAFETY: called with a home, and what the coroutine was resumed with.
         unsafe {
-            wait::cancel(L, StateRef::of(L), 2);
-            results_of_resume(L, 2, 1)
+            wait::cancel(L, StateRef::of(L), 1);
+            results_of_resume(L, 1, 1)
         }
     }
 }

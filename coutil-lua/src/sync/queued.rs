@@ -6,7 +6,7 @@
 use super::emit::Reach;
 use super::event::emit_arguments;
 use super::place::{self, Place};
-use super::{FIRST, wait};
+use super::wait;
 use crate::raw::{Functions, c_int, error, lua_State};
 use crate::state::StateRef;
 use crate::suspend;
@@ -53,12 +53,12 @@ unsafe fn store(L: *mut lua_State, state: StateRef) {
         // stack: event, record
         place::sweep_if_due(L, state);
         let place = place::obtain(L, state, 1);
-        ffi::lua_rawgeti(L, place.anchors, place::records_key(place.queue));
+        place::push_value(L, place, place::records_key(place.queue));
         if ffi::lua_isnil(L, -1) != 0 {
             ffi::lua_pop(L, 1);
             ffi::lua_createtable(L, 1, 0);
             ffi::lua_pushvalue(L, -1);
-            ffi::lua_rawseti(L, place.anchors, place::records_key(place.queue));
+            place::set_value(L, place, place::records_key(place.queue));
         }
         let next = state.with(L, |state| state.events.data(place.queue).map_or(0, |event| event.next));
         place::push_id(L, u64::from(next) + 1);
@@ -79,7 +79,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, index: c_int) -> Option<c_int
     unsafe {
         let place = place::find(L, state, index)?;
         let (oldest, next) = stored(L, state, place)?;
-        ffi::lua_rawgeti(L, place.anchors, place::records_key(place.queue));
+        place::push_value(L, place, place::records_key(place.queue));
         let records = ffi::lua_gettop(L);
         place::push_id(L, u64::from(oldest) + 1);
         ffi::lua_rawget(L, records);
@@ -97,7 +97,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, index: c_int) -> Option<c_int
         if oldest.wrapping_add(1) == next {
             // The table goes with the last one, so that it does not keep the size of a long queue.
             ffi::lua_pushnil(L);
-            ffi::lua_rawseti(L, place.anchors, place::records_key(place.queue));
+            place::set_value(L, place, place::records_key(place.queue));
         }
         state.with(L, |state| {
             if let Some(event) = state.events.data_mut(place.queue) {
@@ -168,8 +168,8 @@ pub(crate) unsafe extern "C-unwind" fn await_one(L: *mut lua_State) -> c_int {
     // SAFETY: any value or none may be given.
     unsafe {
         let state = StateRef::of(L);
-        ffi::lua_settop(L, FIRST);
-        match take_results(L, state, FIRST) {
+        ffi::lua_settop(L, 1);
+        match take_results(L, state, 1) {
             Some(results) => results,
             None => wait::await_one(L),
         }
@@ -182,7 +182,7 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let top = ffi::lua_gettop(L);
-        for index in FIRST..=top {
+        for index in 1..=top {
             if let Some(results) = take_results(L, state, index) {
                 return results;
             }
@@ -198,13 +198,13 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         suspend::check_yieldable(L);
-        wait::check_all(L, FIRST);
+        wait::check_all(L);
         let top = ffi::lua_gettop(L);
         let call = state.with(L, |state| {
             state.call = state.call.wrapping_add(1);
             state.call
         });
-        for index in FIRST..=top {
+        for index in 1..=top {
             if is_served(L, state, index, call) {
                 // It is not waited for.
                 ffi::lua_pushnil(L);

@@ -1,7 +1,7 @@
 //! Waiting for events.
 
 use super::place::{self, Place};
-use super::{FIRST, emit};
+use super::emit;
 use crate::raw::{c_int, compat, error, lua_State};
 use crate::state::StateRef;
 use crate::suspend::{self, Await};
@@ -29,73 +29,97 @@ impl Await for Events {
 }
 
 /// Ends the wait whose token is at `base`, if the library has not done so: somebody else resumed the coroutine.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
 #[inline]
 pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, base: c_int) {
     // SAFETY: any number is fine as a token: what it finds has to be a wait of this very coroutine.
     unsafe {
-        let waiter = WaiterId::from_bits(place::to_id(L, base));
-        if state.with(L, |state| state.is_waiting(waiter, L)) {
+        let (delivered, waiter) = (state.touch(|state| state.delivery.thread), place::to_id(L, base));
+        if delivered != L {
+            let waiter = WaiterId::from_bits(waiter);
+            if state.touch(|state| state.is_waiter(waiter, L)) {
+                place::withdraw(L, state, waiter);
+            }
+        }
+    }
+}
+
+/// As above. There is no token: the coroutine has at most one wait.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+#[inline]
+pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, _base: c_int) {
+    // SAFETY: as `withdraw`.
+    unsafe {
+        if state.touch(|state| state.delivery.thread) != L
+            && let Some(waiter) = state.touch(|state| state.waiter_of(L))
+        {
             place::withdraw(L, state, waiter);
         }
     }
 }
 
-/// Makes the running coroutine a waiter, of one event or of several. On versions without continuations the Lua function
-/// has done so before (see [`reserve`]), and given its token as the first argument.
+/// Suspends the running coroutine, which waits for the event at `place` from now on. The values on the stack stay there
+/// meanwhile: they hold the event. [see `suspend`] Raises for memory.
 #[inline]
-pub(crate) unsafe fn prepare(L: *mut lua_State, state: StateRef, all: bool) -> WaiterId {
-    // SAFETY: the token is the one of `reserve`.
+pub(crate) unsafe fn suspend_at<A: Await>(L: *mut lua_State, state: StateRef, place: Place) -> c_int {
+    // SAFETY: `start` calls no Lua.
     unsafe {
-        if compat::WRAPPED {
-            WaiterId::from_bits(place::to_id(L, 1))
-        } else {
-            state.with(L, |state| state.prepare(L, all))
-        }
+        let again = state.touch(|state| {
+            let delivery = &state.delivery;
+            let same = delivery.queue == place.queue || (delivery.strong && place.is_strong());
+            (delivery.thread == L && !delivery.claimed && same).then_some(delivery.waiter)
+        });
+        let waiter = match again {
+            // Nobody but this coroutine could have ended it.
+            Some(waiter) if compat::WRAPPED => waiter,
+            Some(waiter) => state.touch(|state| state.events.renew(waiter)).unwrap_or(waiter),
+            None => {
+                let waiter = state.with(L, |state| state.prepare(L, false));
+                place::anchor(L, place, waiter);
+                waiter
+            }
+        };
+        suspend_as::<A>(L, state, waiter, |state| {
+            state.delivery.claimed |= again.is_some();
+            state.join_one(waiter, place.queue, place.is_strong());
+        })
     }
 }
 
-/// Anchors the running coroutine at `place`, as a waiter that is about to join it. [-0, +0] Raises for memory.
+/// Suspends the running coroutine as that waiter; `join` makes it wait.
 #[inline]
-pub(crate) unsafe fn add(L: *mut lua_State, state: StateRef, waiter: WaiterId, place: Place) {
-    // SAFETY: as the callees.
-    unsafe {
-        place::anchor(L, place, waiter);
-        state.with(L, |state| state.joining.push(place.queue));
-    }
-}
-
-/// Suspends the running coroutine, which waits from now on. The values on the stack stay there meanwhile: they hold the
-/// events. [see `suspend`]
-#[inline]
-pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, state: StateRef, waiter: WaiterId) -> c_int {
+unsafe fn suspend_as<A: Await>(
+    L: *mut lua_State,
+    state: StateRef,
+    waiter: WaiterId,
+    join: impl FnOnce(&mut crate::state::State),
+) -> c_int {
     // SAFETY: joining calls no Lua.
     unsafe {
-        let base = if compat::WRAPPED {
-            1
-        } else {
+        let mut base = 0;
+        if !compat::WRAPPED {
             place::push_id(L, waiter.to_bits());
-            ffi::lua_gettop(L)
-        };
+            base = ffi::lua_gettop(L);
+        }
         suspend::suspend::<A>(L, base, || {
             // A panic in it leaves a waiter that nobody resumes but explicitly.
-            let _ = state.try_with(|state| state.join(waiter));
+            let _ = state.try_with(join);
         })
     }
 }
 
 /// `event.await(e)` → e, … (10 §1.4)
 pub(crate) unsafe extern "C-unwind" fn await_one(L: *mut lua_State) -> c_int {
-    // SAFETY: arguments are checked before anything is prepared.
+    // SAFETY: what can fail comes before anything is prepared.
     unsafe {
         let state = StateRef::of(L);
         suspend::check_yieldable(L);
-        ffi::lua_settop(L, FIRST);
-        place::check(L, FIRST, error::AWAIT);
+        if !compat::WRAPPED {
+            ffi::lua_settop(L, 1);
+        }
         place::sweep_if_due(L, state);
-        let waiter = prepare(L, state, false);
-        let place = place::obtain(L, state, FIRST);
-        add(L, state, waiter, place);
-        suspend::<Events>(L, state, waiter)
+        let place = place::obtain(L, state, 1);
+        suspend_at::<Events>(L, state, place)
     }
 }
 
@@ -104,7 +128,7 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
     // SAFETY: as `await_one`.
     unsafe {
         suspend::check_yieldable(L);
-        if !check_all(L, FIRST) {
+        if !check_all(L) {
             error::raise_text(L, error::AWAIT, c"non-nil value expected");
         }
         await_several(L, false)
@@ -116,7 +140,7 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
     // SAFETY: as `await_one`.
     unsafe {
         suspend::check_yieldable(L);
-        if !check_all(L, FIRST) {
+        if !check_all(L) {
             ffi::lua_pushboolean(L, 1);
             return 1;
         }
@@ -124,12 +148,12 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
     }
 }
 
-/// Whether any of the values from index `first` on can be waited for. Raises for NaN.
-pub(crate) unsafe fn check_all(L: *mut lua_State, first: c_int) -> bool {
+/// Whether any of the values on the stack can be waited for. Raises for NaN.
+pub(crate) unsafe fn check_all(L: *mut lua_State) -> bool {
     // SAFETY: any values may stand there.
     unsafe {
         let mut any = false;
-        for index in first..=ffi::lua_gettop(L) {
+        for index in 1..=ffi::lua_gettop(L) {
             if ffi::lua_isnil(L, index) == 0 {
                 place::check(L, index, error::AWAIT);
                 any = true;
@@ -139,22 +163,23 @@ pub(crate) unsafe fn check_all(L: *mut lua_State, first: c_int) -> bool {
     }
 }
 
-/// Waits for the events from index [`FIRST`] on, which were checked.
+/// Waits for the events on the stack, which were checked.
 unsafe fn await_several(L: *mut lua_State, all: bool) -> c_int {
     // SAFETY: as `await_one`.
     unsafe {
         let state = StateRef::of(L);
         place::sweep_if_due(L, state);
-        let waiter = prepare(L, state, all);
+        let waiter = state.with(L, |state| state.prepare(L, all));
         let top = ffi::lua_gettop(L);
-        for index in FIRST..=top {
+        for index in 1..=top {
             if ffi::lua_isnil(L, index) == 0 {
                 let place = place::obtain(L, state, index);
-                add(L, state, waiter, place);
+                place::anchor(L, place, waiter);
+                state.with(L, |state| state.joining.push(place.queue));
                 ffi::lua_settop(L, top);
             }
         }
-        suspend::<Events>(L, state, waiter)
+        suspend_as::<Events>(L, state, waiter, |state| state.join(waiter))
     }
 }
 
@@ -173,23 +198,9 @@ pub(crate) unsafe extern "C-unwind" fn pending(L: *mut lua_State) -> c_int {
     }
 }
 
-/// `reserve([all])` → token, for the Lua functions around await functions: makes the running coroutine a waiter that
-/// does not wait yet.
-#[cfg(any(feature = "lua51", feature = "luajit"))]
-pub(crate) unsafe extern "C-unwind" fn reserve(L: *mut lua_State) -> c_int {
-    // SAFETY: pushes a number.
-    unsafe {
-        let state = StateRef::of(L);
-        let all = ffi::lua_toboolean(L, 1) != 0;
-        let waiter = state.with(L, |state| state.prepare(L, all));
-        place::push_id(L, waiter.to_bits());
-        1
-    }
-}
-
-/// `finish(token, ...)` → ..., for the same: what follows the suspension.
+/// `finish(...)` → ..., for the Lua functions around await functions: what follows the suspension.
 #[cfg(any(feature = "lua51", feature = "luajit"))]
 pub(crate) unsafe extern "C-unwind" fn finish(L: *mut lua_State) -> c_int {
-    // SAFETY: the token is the first argument.
-    unsafe { Events::resumed(L, 1) }
+    // SAFETY: called with what the coroutine was resumed with.
+    unsafe { Events::resumed(L, 0) }
 }

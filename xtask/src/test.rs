@@ -1,0 +1,248 @@
+//! `cargo xtask test`: everything.
+//!
+//! The Rust tests; then the Lua tests, which are plain scripts, run by the command of each version (debug build, so with
+//! its checks), and by each interpreter that is installed, with the module (release build). Lua 5.5 is in no
+//! distribution yet: there the command, without what is built in, is the interpreter.
+
+use crate::build;
+use crate::lua::Version;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use xshell::{Shell, cmd};
+
+const SUITE: &str = "coutil-lua/tests/lua";
+
+/// Passed, failed and skipped tests.
+#[derive(Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: &Count) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// The numbers in a line like `3 passed, 0 failed, 1 skipped`, or `3 passed; 0 failed; 1 ignored`.
+    fn parse(line: &str) -> Option<Count> {
+        let number = |word: &str| {
+            let words: Vec<&str> = line.split([' ', ',', ';', '.']).filter(|part| !part.is_empty()).collect();
+            let at = words.iter().position(|part| *part == word)?;
+            words.get(at.checked_sub(1)?)?.parse::<u64>().ok()
+        };
+        Some(Count {
+            passed: number("passed")?,
+            failed: number("failed")?,
+            skipped: number("skipped").or_else(|| number("ignored")).unwrap_or(0),
+        })
+    }
+}
+
+/// Runs the tests; says what ran, and what was skipped; ends with one line that counts all of them.
+pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<String>) -> Result<()> {
+    let mut total = Count::default();
+    let everything = versions.is_none() && filter.is_none();
+    let versions = versions.unwrap_or(Version::ALL.to_vec());
+    if everything {
+        total.add(&rust(sh, &["--workspace", "--exclude", "coutil-lua"])?);
+        total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,lua54"])?);
+    }
+    for &version in &versions {
+        if filter.is_none() && !(everything && version == Version::Lua54) {
+            let features = format!("vendored,{}", version.feature());
+            total.add(&rust(sh, &["--package", "coutil-lua", "--lib", "--tests", "--features", &features])?);
+        }
+        let command = build::command(sh, version, false)?;
+        let embedded = Interpreter { title: format!("{} embedded", version.name()), command, ..Default::default() };
+        let folder = build::module(sh, version)?;
+        let with_module = interpreter(sh, version)?.map(|(command, args)| Interpreter {
+            title: format!("{} module", version.name()),
+            command,
+            args,
+            folder: Some(folder),
+            ..Default::default()
+        });
+        suite(sh, &embedded, &filter, &mut total)?;
+        let Some(with_module) = with_module else {
+            println!("skipped: {} is not installed", version.interpreter());
+            continue;
+        };
+        suite(sh, &with_module, &filter, &mut total)?;
+        for mode in modes(version) {
+            let title = format!("{}, {mode} collections", with_module.title);
+            let interpreter = Interpreter { title, collector: Some(mode), ..with_module.clone() };
+            suite(sh, &interpreter, &filter, &mut total)?;
+        }
+        if version == Version::Lua54 {
+            valgrind(sh, &with_module, &filter, &mut total)?;
+        }
+    }
+    if everything {
+        examples(sh, &mut total)?;
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed > 0 {
+        bail!("{} tests failed", total.failed);
+    }
+    Ok(())
+}
+
+/// Runs `cargo test` with these arguments, and counts.
+fn rust(sh: &Shell, args: &[&str]) -> Result<Count> {
+    println!("== cargo test {}", args.join(" "));
+    let output = cmd!(sh, "cargo test --quiet --locked {args...}").ignore_status().quiet().output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut count = Count::default();
+    for line in text.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        count.add(&Count::parse(line).with_context(|| format!("what does this mean: {line}"))?);
+    }
+    if !output.status.success() {
+        print!("{text}");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        // What did not compile is a failure too.
+        count.failed = count.failed.max(1);
+    }
+    println!("   {} passed, {} failed", count.passed, count.failed);
+    Ok(count)
+}
+
+/// What runs the Lua tests.
+#[derive(Clone, Default)]
+struct Interpreter {
+    title: String,
+    command: PathBuf,
+    args: Vec<String>,
+    /// Where the module is; none if the library is built in.
+    folder: Option<PathBuf>,
+    /// What the tests are to do with the collector.
+    collector: Option<&'static str>,
+}
+
+impl Interpreter {
+    fn run(&self, sh: &Shell, script: &Path) -> Result<Output> {
+        let mut command = Command::new(&self.command);
+        command.args(&self.args).arg(script).current_dir(sh.current_dir()).stdin(Stdio::null());
+        let support = sh.current_dir().join(SUITE).join("support/?.lua");
+        let (mut path, mut cpath) = (support.display().to_string(), String::new());
+        if let Some(folder) = &self.folder {
+            path += &format!(";{}", folder.join("?.lua").display());
+            cpath = folder.join("?.so").display().to_string();
+        }
+        // The variables with a version would come first.
+        for version in ["5_2", "5_3", "5_4", "5_5"] {
+            command.env_remove(format!("LUA_PATH_{version}")).env_remove(format!("LUA_CPATH_{version}"));
+        }
+        command.env("LUA_PATH", path).env("LUA_CPATH", cpath).env_remove("LUA_INIT");
+        match self.collector {
+            Some(mode) => command.env("COUTIL_TEST_GC", mode),
+            None => command.env_remove("COUTIL_TEST_GC"),
+        };
+        command.output().with_context(|| format!("{} did not start", self.command.display()))
+    }
+}
+
+/// What the tests are run with besides the default of the version.
+fn modes(version: Version) -> &'static [&'static str] {
+    match version {
+        Version::Lua54 => &["full", "generational"],
+        // Its default is the generational mode.
+        Version::Lua55 => &["incremental"],
+        Version::Lua51 | Version::Jit => &["full"],
+        _ => &[],
+    }
+}
+
+/// The interpreter of a version, with what makes it leave the built-in library alone.
+fn interpreter(sh: &Shell, version: Version) -> Result<Option<(PathBuf, Vec<String>)>> {
+    let name = version.interpreter();
+    if cmd!(sh, "{name} -v").ignore_status().quiet().ignore_stdout().ignore_stderr().run().is_ok() {
+        return Ok(Some((name.into(), Vec::new())));
+    }
+    if version == Version::Lua55 {
+        return Ok(Some((build::command(sh, version, true)?, vec!["--bare".to_owned()])));
+    }
+    Ok(None)
+}
+
+/// The files of the suite that a filter leaves.
+fn scripts(sh: &Shell, filter: &Option<String>) -> Result<Vec<PathBuf>> {
+    let mut scripts = sh.read_dir(SUITE)?;
+    scripts.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".lua") && filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+    });
+    scripts.sort();
+    Ok(scripts)
+}
+
+/// Runs the suite.
+fn suite(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, total: &mut Count) -> Result<()> {
+    println!("== Lua {}", interpreter.title);
+    let mut sum = Count::default();
+    for script in scripts(sh, filter)? {
+        sum.add(&count(&script, &interpreter.run(sh, &script)?));
+    }
+    println!("   {} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
+    total.add(&sum);
+    Ok(())
+}
+
+/// The count that a script printed last. One that printed none, or ended badly, failed.
+fn count(script: &Path, output: &Output) -> Count {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let found = stdout.lines().rev().find_map(Count::parse);
+    let mut count = found.unwrap_or(Count { failed: 1, ..Count::default() });
+    if !output.status.success() || count.failed > 0 {
+        count.failed = count.failed.max(1);
+        println!("   {}: {}", script.display(), output.status);
+        print!("{stdout}");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    count
+}
+
+/// Runs the suite under valgrind: any error, and anything that is definitely lost, fails the script.
+fn valgrind(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, total: &mut Count) -> Result<()> {
+    if cmd!(sh, "valgrind --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        println!("skipped: valgrind is not installed");
+        return Ok(());
+    }
+    let mut args: Vec<String> =
+        ["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]
+            .map(str::to_owned)
+            .into();
+    args.push(interpreter.command.display().to_string());
+    args.extend(interpreter.args.iter().cloned());
+    let interpreter = Interpreter {
+        title: format!("{} under valgrind", interpreter.title),
+        command: "valgrind".into(),
+        args,
+        collector: Some("valgrind"),
+        ..interpreter.clone()
+    };
+    suite(sh, &interpreter, filter, total)
+}
+
+/// Runs the examples that end by themselves, with every version.
+fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
+    println!("== examples");
+    let mut sum = Count::default();
+    for version in Version::ALL {
+        let command = build::folder(sh, version).join("coutil-debug");
+        let output = Command::new(command).arg("examples/pipeline.lua").current_dir(sh.current_dir()).output()?;
+        if output.status.success() {
+            sum.passed += 1;
+        } else {
+            sum.failed += 1;
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    println!("   {} passed, {} failed", sum.passed, sum.failed);
+    total.add(&sum);
+    Ok(())
+}
