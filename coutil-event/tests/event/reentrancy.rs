@@ -167,10 +167,10 @@ fn a_waker_emits_when_it_is_dropped() {
     assert!(heard[3].is_done());
 }
 
-/// A key that emits when it is dropped, and panics when it is hashed if it is told to.
+/// A key that uses its own events and others when it is dropped, and panics when it is hashed if it is told to.
 struct Key {
     name: u32,
-    on_drop: Option<QueuedEvents<u32, u32>>,
+    on_drop: Option<(QueuedEvents<Key, ()>, QueuedEvents<u32, u32>)>,
     panics: bool,
 }
 
@@ -203,18 +203,18 @@ impl Hash for Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        if let Some(heard) = &self.on_drop {
+        if let Some((events, heard)) = &self.on_drop {
+            assert!(!events.is_awaited(&Key::new(100)));
             heard.emit_one(&self.name, 0);
         }
     }
 }
 
-/// Two sets of events would deadlock as well, if both locks were held.
 #[test]
 fn keys_are_dropped() {
     let heard = QueuedEvents::new();
-    let key = |name| Key { name, on_drop: Some(heard.clone()), panics: false };
     let events = QueuedEvents::new();
+    let key = |name| Key { name, on_drop: Some((events.clone(), heard.clone())), panics: false };
     let wait = events.wait(key(1));
     assert!(!heard.is_queued(&1));
     drop(events.wait(key(1))); // the key that was there first stays
@@ -229,6 +229,11 @@ fn keys_are_dropped() {
     assert!(!heard.is_queued(&2), "the one that is stored");
     block_on(events.wait(Key::new(2)));
     assert!(heard.is_queued(&2));
+    drop(events.wait(key(3)));
+    assert!(heard.is_queued(&3));
+    drop(events.wait_any([key(4), key(4)]));
+    drop(events.wait_all([key(5), key(5), key(6)]));
+    assert!([4, 5, 6].iter().all(|name| heard.is_queued(name)));
 }
 
 /// A key that panics under the lock takes nothing down.

@@ -218,6 +218,8 @@ impl Both {
             let expected = self.model.waiters[waiter].is_some().then_some(waiter);
             assert_eq!(self.registry.get(id).copied(), expected);
             assert_eq!(self.registry.get_mut(id).copied(), expected);
+            let stands = self.model.waiters[waiter].as_ref().is_some_and(|waiter| !waiter.1.is_empty());
+            assert_eq!(self.registry.is_waiting(id), stands);
             assert_eq!(WaiterId::from_bits(id.to_bits()), id);
         }
         assert_eq!(self.registry.queues(), self.model.queues.iter().flatten().count());
