@@ -6,7 +6,8 @@
 //!
 //! There is no I/O here, no lock, no future, and no map from keys to queues: finding the queue of a key is up to the
 //! caller. Ids carry a generation, so an id that is out of date finds nothing. Every operation takes constant time, but
-//! for those that say otherwise.
+//! for those that say otherwise. [`join`](Registry::join), [`pop`](Registry::pop) and the functions that read do not
+//! panic (but for a lack of memory, or of more than four thousand million waiters).
 //!
 //! ```
 //! use coutil_event::core::{Registry, Wait};
@@ -227,11 +228,13 @@ impl<W, D> Registry<W, D> {
     }
 
     /// What belongs to a queue besides its waiters. `None` if the queue is closed.
+    #[inline]
     pub fn data(&self, queue: QueueId) -> Option<&D> {
         self.queue(queue).map(|queue| &queue.data)
     }
 
     /// As [`data`](Self::data), to change it.
+    #[inline]
     pub fn data_mut(&mut self, queue: QueueId) -> Option<&mut D> {
         match self.queues.get_mut(queue.index as usize) {
             Some(found) if found.generation == queue.generation => Some(&mut found.data),
@@ -270,10 +273,11 @@ impl<W, D> Registry<W, D> {
     ///
     /// A waiter must have joined all its queues before another joins any: so it stands at most once in each, whatever
     /// list of queues it was given.
+    #[inline]
     pub fn join(&mut self, waiter: WaiterId, queue: QueueId) -> bool {
         let (Some(entry), Some(found)) = (self.waiter(waiter), self.queue(queue)) else { return false };
         let (older, list) = (entry.node, found.list);
-        let tail = self.lists[list as usize].tail;
+        let Some(tail) = self.lists.get(list as usize).map(|list| list.tail) else { return false };
         if let Some(last) = self.node(tail)
             && last.waiter == waiter.index
         {
@@ -281,26 +285,33 @@ impl<W, D> Registry<W, D> {
         }
         let node = Node { waiter: waiter.index, list, prev: tail, next: NIL, older, newer: NIL };
         let node = position(self.nodes.insert(node));
-        match self.node_mut(tail) {
-            Some(last) => last.next = node,
-            None => self.lists[list as usize].head = node,
+        if let Some(last) = self.node_mut(tail) {
+            last.next = node;
         }
-        let list = &mut self.lists[list as usize];
-        list.tail = node;
-        list.len += 1;
+        if let Some(list) = self.lists.get_mut(list as usize) {
+            if tail == NIL {
+                list.head = node;
+            }
+            list.tail = node;
+            list.len += 1;
+        }
         if let Some(older) = self.node_mut(older) {
             older.newer = node;
         }
-        self.waiters[waiter.index as usize].node = node;
+        if let Some(waiter) = self.waiters.get_mut(waiter.index as usize) {
+            waiter.node = node;
+        }
         true
     }
 
     /// The payload of a waiter. `None` if it was removed.
+    #[inline]
     pub fn get(&self, waiter: WaiterId) -> Option<&W> {
         self.waiter(waiter).map(|waiter| &waiter.payload)
     }
 
     /// As [`get`](Self::get), to change it.
+    #[inline]
     pub fn get_mut(&mut self, waiter: WaiterId) -> Option<&mut W> {
         match self.waiters.get_mut(waiter.index as usize) {
             Some(found) if found.generation == waiter.generation => Some(&mut found.payload),
@@ -308,21 +319,8 @@ impl<W, D> Registry<W, D> {
         }
     }
 
-    /// Gives a waiter that stands nowhere another id: it is another one from now on, in the same place, and with the same
-    /// payload. `None` if it stands somewhere, or was removed.
-    ///
-    /// The same as to [`remove`](Self::remove) it and to [`enroll`](Self::enroll) another, but cheaper.
-    pub fn renew(&mut self, waiter: WaiterId) -> Option<WaiterId> {
-        let generation = self.next_generation();
-        let found = self.waiters.get_mut(waiter.index as usize)?;
-        if found.generation != waiter.generation || found.node != NIL {
-            return None;
-        }
-        found.generation = generation;
-        Some(WaiterId { index: waiter.index, generation })
-    }
-
     /// Whether a waiter stands in any queue or batch.
+    #[inline]
     pub fn is_waiting(&self, waiter: WaiterId) -> bool {
         self.waiter(waiter).is_some_and(|waiter| waiter.node != NIL)
     }
@@ -353,6 +351,7 @@ impl<W, D> Registry<W, D> {
     // Emissions
 
     /// Takes out the one who has waited longest in a queue.
+    #[inline]
     pub fn pop(&mut self, queue: QueueId) -> Option<Popped> {
         let list = self.queue(queue)?.list;
         self.pop_list(list)
@@ -395,53 +394,72 @@ impl<W, D> Registry<W, D> {
         self.generation
     }
 
+    #[inline]
     fn queue(&self, id: QueueId) -> Option<&Queue<D>> {
         self.queues.get(id.index as usize).filter(|queue| queue.generation == id.generation)
     }
 
+    #[inline]
     fn waiter(&self, id: WaiterId) -> Option<&Waiter<W>> {
         self.waiters.get(id.index as usize).filter(|waiter| waiter.generation == id.generation)
     }
 
+    #[inline]
     fn node(&self, node: u32) -> Option<&Node> {
+        if node == NIL {
+            return None;
+        }
         visit();
         self.nodes.get(node as usize)
     }
 
+    #[inline]
     fn node_mut(&mut self, node: u32) -> Option<&mut Node> {
+        if node == NIL {
+            return None;
+        }
         visit();
         self.nodes.get_mut(node as usize)
     }
 
+    #[inline]
     fn pop_list(&mut self, list: u32) -> Option<Popped> {
-        let node = self.lists[list as usize].head;
-        let index = self.node(node)?.waiter;
-        self.unlink(node);
-        let waiter = &self.waiters[index as usize];
+        let node = self.lists.get(list as usize)?.head;
+        let index = self.unlink(node)?;
+        let waiter = self.waiters.get(index as usize)?;
         let done = waiter.wait == Wait::Any || waiter.node == NIL;
         Some(Popped { waiter: WaiterId { index, generation: waiter.generation }, done })
     }
 
-    /// Takes a node out of its list and away from its waiter.
-    fn unlink(&mut self, node: u32) {
+    /// Takes a node out of its list and away from its waiter, whose index is returned. `None` if there is no such node.
+    #[inline]
+    fn unlink(&mut self, node: u32) -> Option<u32> {
         visit();
-        let Node { waiter, list, prev, next, older, newer } = self.nodes.remove(node as usize);
-        match self.node_mut(prev) {
-            Some(prev) => prev.next = next,
-            None => self.lists[list as usize].head = next,
+        let Node { waiter, list, prev, next, older, newer } = self.nodes.try_remove(node as usize)?;
+        if let Some(prev) = self.node_mut(prev) {
+            prev.next = next;
         }
-        match self.node_mut(next) {
-            Some(next) => next.prev = prev,
-            None => self.lists[list as usize].tail = prev,
+        if let Some(next) = self.node_mut(next) {
+            next.prev = prev;
         }
-        self.lists[list as usize].len -= 1;
+        if let Some(list) = self.lists.get_mut(list as usize) {
+            if prev == NIL {
+                list.head = next;
+            }
+            if next == NIL {
+                list.tail = prev;
+            }
+            list.len -= 1;
+        }
         if let Some(older) = self.node_mut(older) {
             older.newer = newer;
         }
-        match self.node_mut(newer) {
-            Some(newer) => newer.older = older,
-            None => self.waiters[waiter as usize].node = older,
+        if let Some(newer) = self.node_mut(newer) {
+            newer.older = older;
+        } else if let Some(waiter) = self.waiters.get_mut(waiter as usize) {
+            waiter.node = older;
         }
+        Some(waiter)
     }
 }
 

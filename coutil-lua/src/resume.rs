@@ -15,18 +15,18 @@ const DEPTH: u32 = 190;
 
 /// Resumes `co` with the `nargs` values on its top. What it yields or returns is dropped; its error is reported. Never
 /// raises.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_State, nargs: c_int) {
     // SAFETY: `co` is a suspended coroutine of the same state, anchored by the caller.
     unsafe {
         #[cfg(feature = "luajit")]
-        let too_deep = state.try_with(|state| {
+        let too_deep = state.touch(|state| {
             state.depth += 1;
             state.depth > DEPTH
         });
         #[cfg(feature = "luajit")]
-        if too_deep.unwrap_or(true) {
-            let _ = state.try_with(|state| state.depth -= 1);
+        if too_deep {
+            state.touch(|state| state.depth -= 1);
             ffi::lua_pop(co, nargs);
             ffi::lua_pushstring(co, c"C stack overflow".as_ptr());
             report::report(L, co);
@@ -35,7 +35,7 @@ pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_Sta
         let mut nres = 0;
         let status = compat::resume(L, co, nargs, &mut nres);
         #[cfg(feature = "luajit")]
-        let _ = state.try_with(|state| state.depth -= 1);
+        state.touch(|state| state.depth -= 1);
         match status {
             ffi::LUA_OK | ffi::LUA_YIELD => {
                 if nres > 0 {

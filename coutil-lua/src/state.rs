@@ -20,6 +20,8 @@ pub(crate) struct Thread(pub(crate) *mut lua_State);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     pub(crate) thread: Thread,
+    /// The queue that it joined last.
+    pub(crate) queue: QueueId,
     /// In how many queues of values that are never collected it stands: they share one anchor.
     pub(crate) strong: u32,
     /// Whether it waits for all its events, so that it is resumed with `true` and not with what was emitted.
@@ -47,29 +49,20 @@ impl Event {
     }
 }
 
-/// The waiter that the innermost emission of this thread of control resumed, and whose coroutine runs.
+/// The waiter that the innermost emission resumed, while its coroutine runs.
 ///
-/// It is kept, with its anchor, until the coroutine suspends or ends: one that waits again for the same event, as most
+/// It is kept, with its anchor, until the coroutine suspends or ends: one that waits again at the same place, as most
 /// do, is the same waiter again, and costs neither a new entry nor a new anchor.
 #[derive(Clone, Copy)]
 pub(crate) struct Delivery {
+    /// Null from when it waits again.
     pub(crate) thread: *mut lua_State,
     pub(crate) waiter: WaiterId,
-    pub(crate) queue: QueueId,
-    pub(crate) strong: bool,
-    /// It waits again.
-    pub(crate) claimed: bool,
 }
 
 impl Delivery {
     /// Nobody was resumed.
-    pub(crate) const NONE: Delivery = Delivery {
-        thread: std::ptr::null_mut(),
-        waiter: WaiterId::NONE,
-        queue: QueueId::NONE,
-        strong: false,
-        claimed: true,
-    };
+    pub(crate) const NONE: Delivery = Delivery { thread: std::ptr::null_mut(), waiter: WaiterId::NONE };
 }
 
 /// How many strings have the id of their queue at hand.
@@ -129,7 +122,7 @@ impl State {
         }
         self.joining.clear();
         let wait = if all { Wait::All } else { Wait::Any };
-        let id = self.events.enroll(Waiter { thread: Thread(thread), strong: 0, all }, wait);
+        let id = self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
         self.preparing = Some(id);
         id
     }
@@ -155,8 +148,21 @@ impl State {
         self.started(waiter);
         if let Some(waiter) = self.events.get_mut(waiter) {
             waiter.strong = strong.into();
+            waiter.queue = queue;
         }
         self.events.join(waiter, queue);
+    }
+
+    /// The waiter whose coroutine runs, if that is this one, and its anchor is at that place.
+    #[inline]
+    pub(crate) fn delivered(&self, thread: *mut lua_State, queue: QueueId, strong: bool) -> Option<WaiterId> {
+        if self.delivery.thread != thread {
+            return None;
+        }
+        let waiter = self.events.get(self.delivery.waiter)?;
+        let same = waiter.queue == queue
+            || (strong && self.events.data(waiter.queue).is_some_and(|event| event.strong));
+        same.then_some(self.delivery.waiter)
     }
 
     #[inline]

@@ -203,7 +203,6 @@ pub(super) unsafe extern "C-unwind" fn unpack(L: *mut lua_State) -> c_int {
         // Results stand above the arguments.
         let base = ffi::lua_gettop(L);
         while let Some(item) = next(L, &mut reader, offset) {
-            need(L, offset, item.padding);
             offset += item.padding;
             need(L, offset, item.size);
             ffi::luaL_checkstack(L, 8, c"too many results".as_ptr());

@@ -109,7 +109,7 @@ pub(crate) unsafe fn set_level(L: *mut lua_State, co: *mut lua_State) {
 }
 
 /// Resumes `co` with the `nargs` values on its top; the results are on its top, and their number in `nres`.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn resume(L: *mut lua_State, co: *mut lua_State, nargs: c_int, nres: &mut c_int) -> c_int {
     // SAFETY: `co` is a coroutine of the same state, as the caller says.
     unsafe {

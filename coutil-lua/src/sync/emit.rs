@@ -14,35 +14,42 @@ pub(crate) enum Reach {
     All,
 }
 
+/// A C function, running or suspended, has room for at least so many values, and for some more that we push.
+const ROOM: c_int = 10;
+
 /// Emits the event at index 1, with the values above it, to those who wait at `place`. All these values stay. Returns
 /// whether anybody was waiting.
+///
+/// The way from here to `lua_resume` is inlined: a yield leaves by `longjmp`, after which each return is mispredicted.
+#[inline(always)]
 pub(crate) unsafe fn emit(L: *mut lua_State, state: StateRef, place: Place, values: c_int, reach: Reach) -> bool {
-    // SAFETY: what is popped from the registry is pushed on this stack before anything runs that could collect it.
+    // SAFETY: as the callees.
     unsafe {
-        ffi::luaL_checkstack(L, values + 8, c"too many values".as_ptr());
-        if reach == Reach::One {
-            return match next(L, state, place, None) {
-                Some(taken) => {
-                    deliver(L, state, place, taken, values);
-                    true
-                }
-                None => false,
-            };
+        if values > ROOM {
+            ffi::luaL_checkstack(L, values + ROOM, c"too many values".as_ptr());
         }
-        // A queue of one needs no batch: whoever joins from now on is not concerned either way.
-        match next(L, state, place, None) {
-            None => return false,
-            Some(first) => {
-                let Ok(batch) = state.try_with(|state| state.events.detach(place.queue)) else { return true };
-                deliver(L, state, place, first, values);
-                let Some(batch) = batch else { return true };
-                while let Some(taken) = next(L, state, place, Some(&batch)) {
-                    deliver(L, state, place, taken, values);
-                }
-                let _ = state.try_with(|state| state.events.discard(batch));
-            }
+        let Some(first) = next(L, state, place, None) else { return false };
+        if reach == Reach::One {
+            deliver(L, state, place, first, values);
+        } else {
+            emit_batch(L, state, place, first, values);
         }
         true
+    }
+}
+
+/// Resumes the first of a queue, which was taken out, and then all who waited behind it.
+unsafe fn emit_batch(L: *mut lua_State, state: StateRef, place: Place, first: Taken, values: c_int) {
+    // SAFETY: as `emit`.
+    unsafe {
+        let batch = state.try_with(|state| state.events.detach(place.queue));
+        deliver(L, state, place, first, values);
+        if let Ok(Some(batch)) = batch {
+            while let Some(taken) = next(L, state, place, Some(&batch)) {
+                deliver(L, state, place, taken, values);
+            }
+            let _ = state.try_with(|state| state.events.discard(batch));
+        }
     }
 }
 
@@ -59,12 +66,12 @@ enum Taken {
 
 /// Takes out the next one who waits at `place`, or in the batch; those who do not wait any more, as their coroutine is
 /// dead, are dropped on the way. [-0, +1 if `Removed`]
-#[inline]
+#[inline(always)]
 unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&Batch>) -> Option<Taken> {
     // SAFETY: a waiter in the registry has its coroutine anchored by the place that it stands in.
     unsafe {
         loop {
-            let (id, waiter, done, elsewhere) = state.with(L, |state| {
+            let (id, waiter, done, elsewhere) = state.touch(|state| {
                 let popped = match batch {
                     Some(batch) => state.events.pop_from(batch),
                     None => state.events.pop(place.queue),
@@ -116,7 +123,7 @@ unsafe fn is_suspended(_co: *mut lua_State, _waiter: WaiterId) -> bool {
 }
 
 /// Resumes a waiter with what was emitted, or with `true` if it waited for all its events. [-1 if `Removed`, +0]
-#[inline]
+#[inline(always)]
 unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken, values: c_int) {
     // SAFETY: while the coroutine runs, it is anchored: by the waiter that is kept, whose anchor nobody else takes away
     // (it stands in no queue, and its index is not given to another), or by the stack.
@@ -124,23 +131,17 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken
         match taken {
             Taken::Advanced => {}
             Taken::Kept(id, waiter) => {
-                let delivery = Delivery {
-                    thread: waiter.thread.0,
-                    waiter: id,
-                    queue: place.queue,
-                    strong: place.is_strong(),
-                    claimed: false,
-                };
+                let delivery = Delivery { thread: waiter.thread.0, waiter: id };
                 let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
                 resume_with(L, state, waiter, values);
                 let ended = state.touch(|state| std::mem::replace(&mut state.delivery, outer));
-                if !ended.claimed {
+                if !ended.thread.is_null() {
                     let _ = state.try_with(|state| state.forget(id));
                     place::unanchor(L, place, id);
                 }
             }
             Taken::Removed(waiter) => {
-                let delivery = Delivery { thread: waiter.thread.0, ..Delivery::NONE };
+                let delivery = Delivery { thread: waiter.thread.0, waiter: WaiterId::NONE };
                 let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
                 resume_with(L, state, waiter, values);
                 state.touch(|state| state.delivery = outer);
@@ -151,10 +152,8 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken
 }
 
 /// Resumes the coroutine of a waiter that has come to its end. [-0, +0]
-#[inline]
+#[inline(always)]
 unsafe fn resume_with(L: *mut lua_State, state: StateRef, waiter: Waiter, values: c_int) {
-    /// A suspended C function has room for so many values.
-    const ROOM: c_int = 8;
     // SAFETY: the stacks have room, or nothing is pushed.
     unsafe {
         let co = waiter.thread.0;

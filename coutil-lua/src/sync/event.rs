@@ -14,6 +14,7 @@ pub(crate) const AWAITS: Functions<'_> =
     &[(c"await", wait::await_one), (c"awaitany", wait::await_any), (c"awaitall", wait::await_all)];
 
 /// Emits the event at index 1, and returns whether anybody was waiting.
+#[inline(always)]
 pub(crate) unsafe fn emit_arguments(L: *mut lua_State, reach: Reach) -> bool {
     // SAFETY: the arguments, and the anchors, are all that is on the stack.
     unsafe {

@@ -34,9 +34,8 @@ impl Await for Events {
 pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, base: c_int) {
     // SAFETY: any number is fine as a token: what it finds has to be a wait of this very coroutine.
     unsafe {
-        let (delivered, waiter) = (state.touch(|state| state.delivery.thread), place::to_id(L, base));
-        if delivered != L {
-            let waiter = WaiterId::from_bits(waiter);
+        if state.touch(|state| state.delivery.thread) != L {
+            let waiter = WaiterId::from_bits(place::to_id(L, base));
             if state.touch(|state| state.is_waiter(waiter, L)) {
                 place::withdraw(L, state, waiter);
             }
@@ -64,15 +63,9 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, _base: c_int) {
 pub(crate) unsafe fn suspend_at<A: Await>(L: *mut lua_State, state: StateRef, place: Place) -> c_int {
     // SAFETY: `start` calls no Lua.
     unsafe {
-        let again = state.touch(|state| {
-            let delivery = &state.delivery;
-            let same = delivery.queue == place.queue || (delivery.strong && place.is_strong());
-            (delivery.thread == L && !delivery.claimed && same).then_some(delivery.waiter)
-        });
+        let again = state.touch(|state| state.delivered(L, place.queue, place.is_strong()));
         let waiter = match again {
-            // Nobody but this coroutine could have ended it.
-            Some(waiter) if compat::WRAPPED => waiter,
-            Some(waiter) => state.touch(|state| state.events.renew(waiter)).unwrap_or(waiter),
+            Some(waiter) => waiter,
             None => {
                 let waiter = state.with(L, |state| state.prepare(L, false));
                 place::anchor(L, place, waiter);
@@ -80,7 +73,9 @@ pub(crate) unsafe fn suspend_at<A: Await>(L: *mut lua_State, state: StateRef, pl
             }
         };
         suspend_as::<A>(L, state, waiter, |state| {
-            state.delivery.claimed |= again.is_some();
+            if again.is_some() {
+                state.delivery.thread = std::ptr::null_mut();
+            }
             state.join_one(waiter, place.queue, place.is_strong());
         })
     }
@@ -103,7 +98,7 @@ unsafe fn suspend_as<A: Await>(
         }
         suspend::suspend::<A>(L, base, || {
             // A panic in it leaves a waiter that nobody resumes but explicitly.
-            let _ = state.try_with(join);
+            state.touch(join);
         })
     }
 }
@@ -114,9 +109,6 @@ pub(crate) unsafe extern "C-unwind" fn await_one(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         suspend::check_yieldable(L);
-        if !compat::WRAPPED {
-            ffi::lua_settop(L, 1);
-        }
         place::sweep_if_due(L, state);
         let place = place::obtain(L, state, 1);
         suspend_at::<Events>(L, state, place)
