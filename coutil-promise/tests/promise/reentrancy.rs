@@ -49,6 +49,23 @@ fn wakers_nest() {
 }
 
 #[test]
+fn a_waker_finds_it_abandoned() {
+    let (fulfiller, promise) = promise::<u32>();
+    let mut waiting = promise.clone();
+    let count = Arc::new(Count::default());
+    let looks = {
+        let count = Arc::clone(&count);
+        Waker::from(Arc::new(Call(move || {
+            assert!(promise.is_abandoned());
+            Arc::clone(&count).wake();
+        })))
+    };
+    assert!(poll_with(&mut waiting, &looks).is_pending());
+    drop(fulfiller);
+    assert_eq!(count.get(), 1);
+}
+
+#[test]
 fn a_waker_panics() {
     for abandon in [false, true] {
         let (fulfiller, promise) = promise();
