@@ -1,5 +1,7 @@
 //! The entry points of the loadable module, `luaopen_*`. Lua's all-in-one loader finds those of the submodules.
 
+#![allow(unreachable_pub)] // Lua reaches them.
+
 use crate::modules;
 use crate::raw::{c_int, lua_State};
 

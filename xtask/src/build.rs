@@ -50,7 +50,7 @@ pub(crate) fn command(sh: &Shell, version: Version, release: bool) -> Result<Pat
     let features = format!("vendored,{}", version.feature());
     let (profile, flag): (_, &[&str]) = if release { ("release", &["--release"]) } else { ("debug", &[]) };
     cmd!(sh, "cargo build --quiet --locked --package coutil-lua --bin coutil --features {features} {flag...}").run()?;
-    let folder = folder(sh, version);
+    let folder = folder(sh, version).join("bin");
     sh.create_dir(&folder)?;
     let command = folder.join(if release { "coutil" } else { "coutil-debug" });
     install(sh, &target(sh).join(profile).join("coutil"), &command)?;

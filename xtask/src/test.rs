@@ -233,7 +233,7 @@ fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
     println!("== examples");
     let mut sum = Count::default();
     for version in Version::ALL {
-        let command = build::folder(sh, version).join("coutil-debug");
+        let command = build::folder(sh, version).join("bin/coutil-debug");
         let output = Command::new(command).arg("examples/pipeline.lua").current_dir(sh.current_dir()).output()?;
         if output.status.success() {
             sum.passed += 1;

@@ -3,7 +3,7 @@
 use super::error::{DIRECT, argument, type_error};
 use super::{c_int, lua_State};
 use mlua::ffi;
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 
 /// Whether the argument is absent or nil.
 pub(crate) unsafe fn is_absent(L: *mut lua_State, arg: c_int) -> bool {
@@ -65,14 +65,4 @@ pub(crate) unsafe fn check_string(L: *mut lua_State, arg: c_int) -> (*const u8, 
 pub(crate) unsafe fn bad(L: *mut lua_State, arg: c_int, detail: &CStr) -> ! {
     // SAFETY: as `argument`.
     unsafe { argument(L, DIRECT, arg, detail.as_ptr()) }
-}
-
-/// Raises an argument error with the text on the top of the stack.
-#[cold]
-pub(crate) unsafe fn bad_text(L: *mut lua_State, arg: c_int) -> ! {
-    // SAFETY: a string is on the top; it stays there.
-    unsafe {
-        let detail: *const c_char = ffi::lua_tostring(L, -1);
-        argument(L, DIRECT, arg, detail)
-    }
 }

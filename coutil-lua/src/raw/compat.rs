@@ -34,6 +34,7 @@ unsafe extern "C-unwind" {
 }
 
 /// Whether `L` is the main thread of its state. Raises nothing.
+#[cfg(any(feature = "lua51", feature = "lua52"))]
 pub(crate) unsafe fn is_main(L: *mut lua_State) -> bool {
     // SAFETY: pushes and pops one value.
     unsafe {
@@ -120,7 +121,9 @@ pub(crate) unsafe fn resume(L: *mut lua_State, co: *mut lua_State, nargs: c_int,
     }
 }
 
-/// Whether the value at `index` is a C function.
+/// The C function at `index`; null if there is none.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+#[inline]
 pub(crate) unsafe fn to_cfunction(L: *mut lua_State, index: c_int) -> *const () {
     // SAFETY: any value may stand there.
     unsafe { ffi::lua_tocfunction(L, index) }.map_or(std::ptr::null(), |function| function as *const ())

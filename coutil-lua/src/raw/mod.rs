@@ -29,7 +29,7 @@ pub(crate) use std::ffi::c_int;
 /// A panic that was caught: its message, cut to fit. `Copy`, so that it can be raised as a Lua error.
 #[derive(Clone, Copy)]
 pub(crate) struct Panic {
-    text: [u8; 160],
+    text: [u8; 100],
     len: usize,
 }
 
@@ -41,7 +41,7 @@ impl Panic {
             (_, Some(message)) => message.as_str(),
             _ => "unknown panic",
         };
-        let mut panic = Self { text: [0; 160], len: message.len().min(160) };
+        let mut panic = Self { text: [0; 100], len: message.len().min(100) };
         panic.text[..panic.len].copy_from_slice(&message.as_bytes()[..panic.len]);
         panic
     }
