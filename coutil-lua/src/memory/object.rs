@@ -137,19 +137,46 @@ pub(crate) unsafe fn kind(L: *mut lua_State, idx: c_int) -> Option<Kind> {
     }
 }
 
+/// A memory that was recognized. It is valid as long as its value is on the stack, whatever code runs meanwhile: neither
+/// the block of a userdata moves, nor does another metatable change it.
+#[derive(Clone, Copy)]
+pub(super) enum Memory {
+    Fixed(*mut u8, usize),
+    Ref(*const Ref),
+}
+
+impl Memory {
+    /// The memory at `idx`. [-0, +0], three slots.
+    pub(super) unsafe fn find(L: *mut lua_State, idx: c_int) -> Option<Self> {
+        // SAFETY: as `as_ref`.
+        unsafe {
+            let class = class(L, idx)?;
+            let block = ffi::lua_touserdata(L, idx);
+            Some(match class {
+                Class::Fixed => Self::Fixed(block.cast(), ffi::lua_rawlen(L, idx)),
+                Class::Ref => Self::Ref(block.cast()),
+            })
+        }
+    }
+
+    /// Its bytes, as they are now: see [`as_memory`].
+    pub(super) unsafe fn bytes(self) -> (*mut u8, usize) {
+        match self {
+            Self::Fixed(bytes, len) => (bytes, len),
+            Self::Ref(memory) => {
+                // SAFETY: the caller vouches for the value.
+                let Ref { mem, len, .. } = unsafe { *memory };
+                if mem.is_null() { (ptr::dangling_mut(), 0) } else { (mem, len) }
+            }
+        }
+    }
+}
+
 /// The bytes of a memory. [-0, +0], three slots. The pointer is not null, and valid until Lua is called in a way that
 /// may run other code; for a fixed memory, as long as the memory lives.
 pub(crate) unsafe fn as_memory(L: *mut lua_State, idx: c_int) -> Option<(*mut u8, usize)> {
     // SAFETY: as `as_ref`.
-    unsafe {
-        match class(L, idx)? {
-            Class::Fixed => Some((ffi::lua_touserdata(L, idx).cast(), ffi::lua_rawlen(L, idx))),
-            Class::Ref => {
-                let Ref { mem, len, .. } = *ffi::lua_touserdata(L, idx).cast::<Ref>();
-                Some(if mem.is_null() { (ptr::dangling_mut(), 0) } else { (mem, len) })
-            }
-        }
-    }
+    unsafe { Memory::find(L, idx).map(|memory| memory.bytes()) }
 }
 
 /// The bytes of a memory or a string, or of a number, which is converted in place. [-0, +0], three slots. The pointer

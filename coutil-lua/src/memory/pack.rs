@@ -1,13 +1,13 @@
-//! `pack` and `unpack`. Both look up the memory again for each item: converting a number to a string, or making one, may
-//! run a finalizer that resizes it.
+//! `pack` and `unpack`. Both ask the memory for its bytes again for each item: converting a number to a string, or making
+//! one, may run a finalizer that resizes it.
 
 use super::bytes::{push_bytes, push_integer, slice};
 use super::format::{FormatError, Item, Kind, Reader};
 use super::number::{self, Overflow};
-use super::object::{self, check_array, check_memory};
+use super::object::{Memory, check_array};
 use super::range::{self, Span};
 use crate::raw::args::{bad, check_integer, check_number, check_string, opt_integer};
-use crate::raw::error::{DIRECT, raise};
+use crate::raw::error::{DIRECT, raise, type_error};
 use crate::raw::{c_int, lua_State};
 use memchr::memchr;
 use mlua::ffi;
@@ -17,20 +17,22 @@ use std::ptr;
 pub(super) unsafe extern "C-unwind" fn pack(L: *mut lua_State) -> c_int {
     // SAFETY: the format is a string that stays in its place on the stack while it is read.
     unsafe {
-        check_memory(L, DIRECT, 1);
+        let memory = check_memory(L);
         let format = slice(check_string(L, 2));
-        let mut offset = start(L, check_integer(L, 3));
+        let mut offset = start(L, memory, check_integer(L, 3));
         let mut reader = Reader::new(format);
         let mut arg = 4;
         while let Some(item) = next(L, &mut reader, offset) {
-            let fits = room(L, offset, item.padding).is_some() && {
+            let fits = room(memory, offset, item.padding).is_some() && {
                 offset += item.padding;
                 match item.kind {
                     Kind::Align => true,
-                    Kind::Skip => skip(L, &mut offset, item.size),
-                    Kind::Integer { signed } => pack_integer(L, arg, item, signed, &mut offset),
-                    Kind::Float | Kind::Double => pack_float(L, arg, item, &mut offset),
-                    Kind::Chars | Kind::Counted | Kind::Terminated => pack_text(L, arg, item, &mut offset),
+                    Kind::Skip => skip(memory, &mut offset, item.size),
+                    Kind::Integer { signed } => pack_integer(L, memory, arg, item, signed, &mut offset),
+                    Kind::Float | Kind::Double => pack_float(L, memory, arg, item, &mut offset),
+                    Kind::Chars | Kind::Counted | Kind::Terminated => {
+                        pack_text(L, memory, arg, item, &mut offset)
+                    }
                 }
             };
             if !fits {
@@ -61,11 +63,22 @@ unsafe fn rest(L: *mut lua_State, arg: c_int, offset: usize) -> c_int {
     }
 }
 
-/// The offset of a position in the memory. Raises.
-unsafe fn start(L: *mut lua_State, i: i64) -> usize {
-    // SAFETY: as everywhere.
+/// The memory that is argument 1. Raises.
+unsafe fn check_memory(L: *mut lua_State) -> Memory {
+    // SAFETY: any value may stand there.
     unsafe {
-        let (_, len) = object::memory(L, 1);
+        match Memory::find(L, 1) {
+            Some(memory) => memory,
+            None => type_error(L, DIRECT, 1, c"memory"),
+        }
+    }
+}
+
+/// The offset of a position in the memory. Raises.
+unsafe fn start(L: *mut lua_State, memory: Memory, i: i64) -> usize {
+    // SAFETY: the memory stays on the stack.
+    unsafe {
+        let (_, len) = memory.bytes();
         let first = range::first(i, len) - 1;
         if first > len as i64 {
             bad(L, 3, c"index out of bounds");
@@ -102,18 +115,18 @@ unsafe fn next(L: *mut lua_State, reader: &mut Reader<'_>, offset: usize) -> Opt
 }
 
 /// Where the next `size` bytes of the memory are, if it has them.
-unsafe fn room(L: *mut lua_State, offset: usize, size: usize) -> Option<*mut u8> {
-    // SAFETY: as everywhere; the offset lies within the memory.
+unsafe fn room(memory: Memory, offset: usize, size: usize) -> Option<*mut u8> {
+    // SAFETY: the memory stays on the stack; the offset lies within it.
     unsafe {
-        let (bytes, len) = object::memory(L, 1);
+        let (bytes, len) = memory.bytes();
         (size <= len.checked_sub(offset)?).then(|| bytes.add(offset))
     }
 }
 
 /// Skips bytes, which keep their contents.
-unsafe fn skip(L: *mut lua_State, offset: &mut usize, size: usize) -> bool {
+unsafe fn skip(memory: Memory, offset: &mut usize, size: usize) -> bool {
     // SAFETY: as everywhere.
-    let fits = unsafe { room(L, *offset, size) }.is_some();
+    let fits = unsafe { room(memory, *offset, size) }.is_some();
     if fits {
         *offset += size;
     }
@@ -121,17 +134,24 @@ unsafe fn skip(L: *mut lua_State, offset: &mut usize, size: usize) -> bool {
 }
 
 /// Writes bytes, which may lie in the memory itself.
-unsafe fn write(L: *mut lua_State, offset: &mut usize, bytes: *const u8, size: usize) -> bool {
+unsafe fn write(memory: Memory, offset: &mut usize, bytes: *const u8, size: usize) -> bool {
     // SAFETY: there is room, and the caller vouches for the source.
     unsafe {
-        let Some(to) = room(L, *offset, size) else { return false };
+        let Some(to) = room(memory, *offset, size) else { return false };
         ptr::copy(bytes, to, size);
         *offset += size;
         true
     }
 }
 
-unsafe fn pack_integer(L: *mut lua_State, arg: c_int, item: Item, signed: bool, offset: &mut usize) -> bool {
+unsafe fn pack_integer(
+    L: *mut lua_State,
+    memory: Memory,
+    arg: c_int,
+    item: Item,
+    signed: bool,
+    offset: &mut usize,
+) -> bool {
     // SAFETY: an encoded integer has at least `size` bytes.
     unsafe {
         let value = check_integer(L, arg);
@@ -141,29 +161,29 @@ unsafe fn pack_integer(L: *mut lua_State, arg: c_int, item: Item, signed: bool, 
             Err(Overflow::Unsigned) => bad(L, arg, c"unsigned overflow"),
         }
         let bytes = number::encode(value, item.size, signed, item.little);
-        write(L, offset, bytes.as_ptr(), item.size)
+        write(memory, offset, bytes.as_ptr(), item.size)
     }
 }
 
-unsafe fn pack_float(L: *mut lua_State, arg: c_int, item: Item, offset: &mut usize) -> bool {
+unsafe fn pack_float(L: *mut lua_State, memory: Memory, arg: c_int, item: Item, offset: &mut usize) -> bool {
     // SAFETY: the arrays have as many bytes as their type.
     unsafe {
-        if room(L, *offset, item.size).is_none() {
+        if room(memory, *offset, item.size).is_none() {
             return false;
         }
         let value = check_number(L, arg);
         if item.kind == Kind::Float {
             let value = value as f32;
             let bytes = if item.little { value.to_le_bytes() } else { value.to_be_bytes() };
-            write(L, offset, bytes.as_ptr(), bytes.len())
+            write(memory, offset, bytes.as_ptr(), bytes.len())
         } else {
             let bytes = if item.little { value.to_le_bytes() } else { value.to_be_bytes() };
-            write(L, offset, bytes.as_ptr(), bytes.len())
+            write(memory, offset, bytes.as_ptr(), bytes.len())
         }
     }
 }
 
-unsafe fn pack_text(L: *mut lua_State, arg: c_int, item: Item, offset: &mut usize) -> bool {
+unsafe fn pack_text(L: *mut lua_State, memory: Memory, arg: c_int, item: Item, offset: &mut usize) -> bool {
     // SAFETY: after the conversion in `check_array` nothing runs code, so the text stays where it is; its bytes may
     // change when they are those of the memory itself, which `write` can bear.
     unsafe {
@@ -173,20 +193,20 @@ unsafe fn pack_text(L: *mut lua_State, arg: c_int, item: Item, offset: &mut usiz
                 if len != item.size {
                     bad(L, arg, c"wrong length");
                 }
-                write(L, offset, text, len)
+                write(memory, offset, text, len)
             }
             Kind::Counted => {
                 if number::check(len as i64, item.size, false).is_err() {
                     bad(L, arg, c"string length does not fit in given size");
                 }
                 let prefix = number::encode(len as i64, item.size, false, item.little);
-                write(L, offset, prefix.as_ptr(), item.size) && write(L, offset, text, len)
+                write(memory, offset, prefix.as_ptr(), item.size) && write(memory, offset, text, len)
             }
             _ => {
                 if memchr(0, slice((text, len))).is_some() {
                     bad(L, arg, c"string contains zeros");
                 }
-                write(L, offset, text, len) && write(L, offset, [0].as_ptr(), 1)
+                write(memory, offset, text, len) && write(memory, offset, [0].as_ptr(), 1)
             }
         }
     }
@@ -196,39 +216,39 @@ unsafe fn pack_text(L: *mut lua_State, arg: c_int, item: Item, offset: &mut usiz
 pub(super) unsafe extern "C-unwind" fn unpack(L: *mut lua_State) -> c_int {
     // SAFETY: the format stays on the stack; each item finds the room for its result and its work.
     unsafe {
-        check_memory(L, DIRECT, 1);
+        let memory = check_memory(L);
         let format = slice(check_string(L, 2));
-        let mut offset = start(L, opt_integer(L, 3, 1));
+        let mut offset = start(L, memory, opt_integer(L, 3, 1));
         let mut reader = Reader::new(format);
         // Results stand above the arguments.
         let base = ffi::lua_gettop(L);
         while let Some(item) = next(L, &mut reader, offset) {
             offset += item.padding;
-            need(L, offset, item.size);
+            need(L, memory, offset, item.size);
             ffi::luaL_checkstack(L, 8, c"too many results".as_ptr());
             match item.kind {
                 Kind::Align | Kind::Skip => {}
                 Kind::Integer { signed } => {
-                    let value = read_integer(L, item, signed, offset);
+                    let value = read_integer(L, memory, item, signed, offset);
                     push_integer(L, value);
                 }
                 Kind::Float | Kind::Double => {
-                    let value = read_float(L, item, offset);
+                    let value = read_float(L, memory, item, offset);
                     ffi::lua_pushnumber(L, value);
                 }
                 Kind::Chars => push_bytes(L, 1, Span { start: offset, len: item.size }),
                 Kind::Counted => {
-                    let len = read_integer(L, item, false, offset) as u64;
+                    let len = read_integer(L, memory, item, false, offset) as u64;
                     // The memory is not longer than that, so the length is cut only when it is too large anyway.
                     let len = usize::try_from(len).unwrap_or(usize::MAX);
                     offset += item.size;
-                    need(L, offset, len);
+                    need(L, memory, offset, len);
                     push_bytes(L, 1, Span { start: offset, len });
                     offset += len;
                     continue;
                 }
                 Kind::Terminated => {
-                    let (bytes, len) = object::memory(L, 1);
+                    let (bytes, len) = memory.bytes();
                     let bytes = slice((bytes, len)).get(offset..).unwrap_or_default();
                     let Some(len) = memchr(0, bytes) else {
                         bad(L, 2, c"unfinished string for format 'z'");
@@ -246,20 +266,20 @@ pub(super) unsafe extern "C-unwind" fn unpack(L: *mut lua_State) -> c_int {
 }
 
 /// Where the next `size` bytes of the memory are. Raises if it does not have them.
-unsafe fn need(L: *mut lua_State, offset: usize, size: usize) -> *mut u8 {
+unsafe fn need(L: *mut lua_State, memory: Memory, offset: usize, size: usize) -> *mut u8 {
     // SAFETY: as `room`.
     unsafe {
-        match room(L, offset, size) {
+        match room(memory, offset, size) {
             Some(bytes) => bytes,
             None => bad(L, 2, c"data string too short"),
         }
     }
 }
 
-unsafe fn read_integer(L: *mut lua_State, item: Item, signed: bool, offset: usize) -> i64 {
+unsafe fn read_integer(L: *mut lua_State, memory: Memory, item: Item, signed: bool, offset: usize) -> i64 {
     // SAFETY: `need` finds as many bytes as the slice gets.
     unsafe {
-        let bytes = slice((need(L, offset, item.size), item.size));
+        let bytes = slice((need(L, memory, offset, item.size), item.size));
         match number::decode(bytes, signed, item.little) {
             Some(value) => value,
             None => {
@@ -271,10 +291,10 @@ unsafe fn read_integer(L: *mut lua_State, item: Item, signed: bool, offset: usiz
     }
 }
 
-unsafe fn read_float(L: *mut lua_State, item: Item, offset: usize) -> f64 {
+unsafe fn read_float(L: *mut lua_State, memory: Memory, item: Item, offset: usize) -> f64 {
     // SAFETY: `need` finds as many bytes as are read; they need not be aligned.
     unsafe {
-        let bytes = need(L, offset, item.size);
+        let bytes = need(L, memory, offset, item.size);
         if item.kind == Kind::Float {
             let bytes = bytes.cast::<[u8; 4]>().read_unaligned();
             f64::from(if item.little { f32::from_le_bytes(bytes) } else { f32::from_be_bytes(bytes) })
