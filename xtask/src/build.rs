@@ -31,6 +31,7 @@ pub(crate) fn module(sh: &Shell, version: Version) -> Result<PathBuf> {
         sh,
         "cargo rustc --quiet --locked --package coutil-lua --lib --crate-type cdylib --release --features {features} {pinned...}"
     )
+    .quiet()
     .run()?;
     let library = if cfg!(target_os = "macos") { "libcoutil_lua.dylib" } else { "libcoutil_lua.so" };
     let folder = folder(sh, version);
@@ -49,7 +50,12 @@ pub(crate) fn module(sh: &Shell, version: Version) -> Result<PathBuf> {
 pub(crate) fn command(sh: &Shell, version: Version, release: bool) -> Result<PathBuf> {
     let features = format!("vendored,{}", version.feature());
     let (profile, flag): (_, &[&str]) = if release { ("release", &["--release"]) } else { ("debug", &[]) };
-    cmd!(sh, "cargo build --quiet --locked --package coutil-lua --bin coutil --features {features} {flag...}").run()?;
+    cmd!(
+        sh,
+        "cargo build --quiet --locked --package coutil-lua --bin coutil --features {features} {flag...}"
+    )
+    .quiet()
+    .run()?;
     let folder = folder(sh, version).join("bin");
     sh.create_dir(&folder)?;
     let command = folder.join(if release { "coutil" } else { "coutil-debug" });

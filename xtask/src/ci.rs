@@ -23,7 +23,8 @@ pub(crate) fn ci(sh: &Shell, name: &str) -> Result<()> {
 }
 
 fn check(sh: &Shell, name: &str, features: &[&str]) -> Result<()> {
-    cmd!(sh, "cargo clippy --locked --package {name} --all-targets {features...} -- --deny warnings").run()?;
+    cmd!(sh, "cargo clippy --locked --package {name} --all-targets {features...} -- --deny warnings")
+        .run()?;
     cmd!(sh, "cargo test --locked --package {name} {features...}").run()?;
     let _env = sh.push_env("RUSTDOCFLAGS", "--deny warnings");
     cmd!(sh, "cargo doc --locked --package {name} --no-deps {features...}").run()?;

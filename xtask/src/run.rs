@@ -14,7 +14,8 @@ pub(crate) fn run(sh: &Shell, from: &Path, version: Version, args: Vec<OsString>
         bail!("which script?  cargo xtask run SCRIPT [ARGS]");
     }
     let command = build::command(sh, version, true)?;
-    let status = Command::new(command).args(args).current_dir(from).status().context("the command did not start")?;
+    let status =
+        Command::new(command).args(args).current_dir(from).status().context("the command did not start")?;
     match status.code() {
         Some(0) => Ok(()),
         code => exit(code.unwrap_or(1)),

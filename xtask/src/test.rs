@@ -58,7 +58,8 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
             total.add(&rust(sh, &["--package", "coutil-lua", "--lib", "--tests", "--features", &features])?);
         }
         let command = build::command(sh, version, false)?;
-        let embedded = Interpreter { title: format!("{} embedded", version.name()), command, ..Default::default() };
+        let embedded =
+            Interpreter { title: format!("{} embedded", version.name()), command, ..Default::default() };
         let folder = build::module(sh, version)?;
         let with_module = interpreter(sh, version)?.map(|(command, args)| Interpreter {
             title: format!("{} module", version.name()),
@@ -234,7 +235,8 @@ fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
     let mut sum = Count::default();
     for version in Version::ALL {
         let command = build::folder(sh, version).join("bin/coutil-debug");
-        let output = Command::new(command).arg("examples/pipeline.lua").current_dir(sh.current_dir()).output()?;
+        let output =
+            Command::new(command).arg("examples/pipeline.lua").current_dir(sh.current_dir()).output()?;
         if output.status.success() {
             sum.passed += 1;
         } else {
