@@ -216,15 +216,15 @@ function T.interpreter()
 end
 
 -- Runs the text in a new interpreter with the same package paths. Returns what it wrote to its
--- standard output and standard error, and its exit status.
-function T.child(text, options)
+-- standard output and standard error (or as `redirect` says), and its exit status.
+function T.child(text, options, redirect)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
   file:write(string.format("package.path, package.cpath = %q, %q\n", package.path, package.cpath))
   file:write(text, "\n")
   file:close()
-  local command = string.format('"%s" %s "%s" 2>&1; echo "exit=$?"', T.interpreter(),
-    options or "", name)
+  local command = string.format('"%s" %s "%s" %s; echo "exit=$?"', T.interpreter(),
+    options or "", name, redirect or "2>&1")
   local pipe = assert(io.popen(command))
   local out = pipe:read("*a")
   pipe:close()
