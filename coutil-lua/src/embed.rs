@@ -65,7 +65,8 @@ impl Builder {
 
         let name_of = |module: &Module| module.name.to_str().expect("names of modules are ASCII");
         if let Some(names) = &self.modules
-            && let Some(unknown) = names.iter().find(|name| !ALL.iter().any(|module| name_of(module) == *name))
+            && let Some(unknown) =
+                names.iter().find(|name| !ALL.iter().any(|module| name_of(module) == *name))
         {
             return Err(Error::runtime(format!("coutil: there is no module `{unknown}`")));
         }

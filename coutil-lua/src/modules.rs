@@ -49,7 +49,8 @@ unsafe fn once(L: *mut lua_State, name: &CStr, make: unsafe fn(*mut lua_State)) 
 unsafe fn run(L: *mut lua_State, source: &str, name: &CStr, nargs: c_int) {
     // SAFETY: the source is not touched while Lua reads it.
     unsafe {
-        let status = ffi::luaL_loadbufferx(L, source.as_ptr().cast(), source.len(), name.as_ptr(), c"t".as_ptr());
+        let status =
+            ffi::luaL_loadbufferx(L, source.as_ptr().cast(), source.len(), name.as_ptr(), c"t".as_ptr());
         if status != ffi::LUA_OK {
             ffi::lua_error(L);
         }
@@ -232,14 +233,12 @@ pub(crate) unsafe extern "C-unwind" fn open_system(L: *mut lua_State) -> c_int {
 }
 
 pub(crate) unsafe extern "C-unwind" fn open_memory(L: *mut lua_State) -> c_int {
-    unsafe fn make(L: *mut lua_State) {
-        // SAFETY: pushes the module.
-        unsafe {
-            memory::open(L);
-        }
+    // SAFETY: called by Lua. Each time the metatables are set again: C code may have made them meanwhile (70 §6.2).
+    unsafe {
+        once(L, c"memory", memory::push_module);
+        memory::adopt(L);
+        1
     }
-    // SAFETY: called by Lua.
-    unsafe { once(L, c"memory", make) }
 }
 
 /// `coutil`: a table whose fields load the modules at first use (90 §3.1).

@@ -122,7 +122,8 @@ impl State {
         }
         self.joining.clear();
         let wait = if all { Wait::All } else { Wait::Any };
-        let id = self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
+        let id =
+            self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
         self.preparing = Some(id);
         id
     }

@@ -31,7 +31,11 @@ pub(crate) trait Await {
 #[cfg(not(any(feature = "lua51", feature = "lua52", feature = "luajit")))]
 #[inline]
 pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, base: c_int, start: impl FnOnce()) -> c_int {
-    unsafe extern "C-unwind" fn resumed<A: Await>(L: *mut lua_State, _: c_int, base: ffi::lua_KContext) -> c_int {
+    unsafe extern "C-unwind" fn resumed<A: Await>(
+        L: *mut lua_State,
+        _: c_int,
+        base: ffi::lua_KContext,
+    ) -> c_int {
         // SAFETY: Lua gives the context back.
         unsafe { A::resumed(L, base as c_int) }
     }

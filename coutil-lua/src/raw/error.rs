@@ -60,13 +60,7 @@ pub(crate) unsafe fn argument(L: *mut lua_State, frame: c_int, arg: c_int, detai
             let extra = c_int::from(ar.extraargs);
             if arg <= extra {
                 let name = function_name(L, frame, &ar);
-                ffi::lua_pushfstring(
-                    L,
-                    c"bad extra argument #%d to '%s' (%s)".as_ptr(),
-                    arg,
-                    name,
-                    detail,
-                );
+                ffi::lua_pushfstring(L, c"bad extra argument #%d to '%s' (%s)".as_ptr(), arg, name, detail);
                 raise(L, frame);
             }
             arg -= extra;

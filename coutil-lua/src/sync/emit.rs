@@ -22,7 +22,13 @@ const ROOM: c_int = 10;
 ///
 /// The way from here to `lua_resume` is inlined: a yield leaves by `longjmp`, after which each return is mispredicted.
 #[inline(always)]
-pub(crate) unsafe fn emit(L: *mut lua_State, state: StateRef, place: Place, values: c_int, reach: Reach) -> bool {
+pub(crate) unsafe fn emit(
+    L: *mut lua_State,
+    state: StateRef,
+    place: Place,
+    values: c_int,
+    reach: Reach,
+) -> bool {
     // SAFETY: as the callees.
     unsafe {
         if values > ROOM {
@@ -188,4 +194,3 @@ pub(crate) unsafe fn is_pending(L: *mut lua_State, state: StateRef, place: Place
         }
     }
 }
-

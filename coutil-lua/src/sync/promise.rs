@@ -11,8 +11,7 @@ use crate::state::StateRef;
 use crate::suspend::{self, Await};
 use mlua::ffi;
 
-pub(crate) const FUNCTIONS: Functions<'_> =
-    &[(c"onlypending", only_pending), (c"pickready", pick_ready)];
+pub(crate) const FUNCTIONS: Functions<'_> = &[(c"onlypending", only_pending), (c"pickready", pick_ready)];
 
 /// The functions that await, where they need no Lua function around them.
 pub(crate) const AWAITS: Functions<'_> = &[(c"awaitall", await_all), (c"awaitany", await_any)];

@@ -222,7 +222,8 @@ unsafe fn is_served(L: *mut lua_State, state: StateRef, index: c_int, call: u32)
     // SAFETY: as `take`.
     unsafe {
         let Some(place) = place::find(L, state, index) else { return false };
-        let again = state.with(L, |state| state.events.data(place.queue).is_some_and(|event| event.served == call));
+        let again =
+            state.with(L, |state| state.events.data(place.queue).is_some_and(|event| event.served == call));
         if again {
             return true;
         }

@@ -1,7 +1,7 @@
 //! Waiting for events.
 
-use super::place::{self, Place};
 use super::emit;
+use super::place::{self, Place};
 use crate::raw::{c_int, compat, error, lua_State};
 use crate::state::StateRef;
 use crate::suspend::{self, Await};
