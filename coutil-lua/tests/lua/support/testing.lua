@@ -84,9 +84,21 @@ function T.watch()
   return box
 end
 
+-- Overwrites what earlier calls left in the unused part of the stack.
+function T.scrub()
+  local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z
+  return a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z
+end
+
 -- Calls `f` on a stack of its own, which is garbage afterwards: nothing that `f` had in its local
 -- variables is kept by stale stack slots.
-function T.scope(f, ...) return coroutine.wrap(f)(...) end
+function T.scope(f, ...)
+  local co = coroutine.create(f)
+  local got = T.pack(coroutine.resume(co, ...))
+  if not got[1] then error(debug.traceback(co, tostring(got[2])), 2) end
+  if coroutine.status(co) ~= "dead" then error("a scope must not suspend", 2) end
+  return T.unpack(got, 2, got.n)
+end
 
 -- True if all that `f` gives to its argument is collected once `f` has returned.
 function T.collected(f)
@@ -97,8 +109,12 @@ end
 
 -- Coroutines ------------------------------------------------------------------------------------
 
--- As `coroutine.create`.
+-- As `coroutine.create`; the function may be a C function also on 5.1.
 function T.create(f)
+  if T.version == "5.1" and debug.getinfo(f, "S").what == "C" then
+    local c = f
+    f = function (...) return c(...) end
+  end
   local co = coroutine.create(f)
   T.arm(co)
   return co
