@@ -88,9 +88,12 @@ unsafe fn write_report(L: *mut lua_State, prefix: &CStr, message: c_int, traceba
         ffi::lua_pushstring(L, prefix.as_ptr());
         text(L, message);
         ffi::lua_pushliteral(L, c"\n");
-        ffi::lua_pushvalue(L, traceback);
-        ffi::lua_pushliteral(L, c"\n");
-        ffi::lua_concat(L, if ffi::lua_rawlen(L, traceback) > 0 { 5 } else { 3 });
+        ffi::lua_concat(L, 3);
+        if ffi::lua_rawlen(L, traceback) > 0 {
+            ffi::lua_pushvalue(L, traceback);
+            ffi::lua_pushliteral(L, c"\n");
+            ffi::lua_concat(L, 3);
+        }
         let mut len = 0;
         let bytes = ffi::lua_tolstring(L, -1, &mut len);
         write(std::slice::from_raw_parts(bytes.cast(), len));

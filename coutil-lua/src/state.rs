@@ -38,8 +38,11 @@ pub(crate) struct Event {
     /// The stored emissions: numbers of the oldest, and of the next one.
     pub(crate) oldest: u32,
     pub(crate) next: u32,
-    /// The last call of `queued.awaitall` that took an emission of it.
+    /// The number of the oldest one whose values are still there. Behind `oldest` for a while after `queued.awaitall`.
+    pub(crate) kept: u32,
+    /// The last call of `queued.awaitall` that an emission of it serves, and whether that one is in `State::serving`.
     pub(crate) served: u32,
+    pub(crate) serving: bool,
 }
 
 impl Event {
@@ -75,6 +78,8 @@ pub(crate) struct State {
     pub(crate) delivery: Delivery,
     /// The queues that the waiter in preparation is about to join. Kept for its memory.
     pub(crate) joining: Vec<QueueId>,
+    /// The queues of which `queued.awaitall` takes a stored emission when it starts to wait for the other ones.
+    pub(crate) serving: Vec<QueueId>,
     /// The waiter in preparation. If an error stopped that, the next preparation frees it.
     preparing: Option<WaiterId>,
     /// The waiter that a coroutine is, on versions where it has no stack slot for that.
@@ -103,6 +108,7 @@ impl State {
             events: Registry::new(),
             delivery: Delivery::NONE,
             joining: Vec::new(),
+            serving: Vec::new(),
             preparing: None,
             #[cfg(any(feature = "lua51", feature = "luajit"))]
             threads: Default::default(),
@@ -141,6 +147,26 @@ impl State {
         if let Some(waiter) = self.events.get_mut(waiter) {
             waiter.strong = strong;
         }
+    }
+
+    /// Takes the stored emissions of the queues in `serving`, or gives them back.
+    pub(crate) fn serve(&mut self, take: bool) {
+        for index in 0..self.serving.len() {
+            if let Some(event) = self.events.data_mut(self.serving[index]) {
+                event.oldest = if take { event.oldest.wrapping_add(1) } else { event.oldest.wrapping_sub(1) };
+            }
+        }
+    }
+
+    /// A call of `queued.awaitall` begins; returns its number.
+    pub(crate) fn begin_serving(&mut self) -> u32 {
+        while let Some(queue) = self.serving.pop() {
+            if let Some(event) = self.events.data_mut(queue) {
+                event.serving = false;
+            }
+        }
+        self.call = self.call.wrapping_add(1);
+        self.call
     }
 
     /// The waiter in preparation joins a single queue: from now on it waits.

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use lua::Version;
 use pico_args::Arguments;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use xshell::Shell;
 
 const HELP: &str = "\
@@ -24,7 +25,17 @@ cargo xtask <command>
 
 V is one of 5.1 5.2 5.3 5.4 5.5 jit; 5.4 by default.";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run_command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command() -> Result<()> {
     let mut args = Arguments::from_env();
     let sh = Shell::new()?;
     let invoked_from = sh.current_dir();

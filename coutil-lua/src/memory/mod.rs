@@ -50,12 +50,13 @@ pub(crate) unsafe fn adopt(L: *mut lua_State) {
         let module = ffi::lua_gettop(L);
         for class in [Class::Fixed, Class::Ref] {
             object::push_metatable(L, class);
-            let methods: Functions<'_> = &[
-                (c"__len", functions::len),
-                (c"__tostring", functions::tostring),
-                (c"__concat", functions::concat),
-            ];
-            set_functions(L, methods, 0);
+            // The very functions of the module: on 5.1 an error in `__len` finds its name by them.
+            for (event, name) in [(c"__len", c"len"), (c"__tostring", c"tostring")] {
+                ffi::lua_getfield(L, module, name.as_ptr());
+                ffi::lua_setfield(L, -2, event.as_ptr());
+            }
+            ffi::lua_pushcfunction(L, functions::concat);
+            ffi::lua_setfield(L, -2, c"__concat".as_ptr());
             ffi::lua_pushvalue(L, module);
             ffi::lua_setfield(L, -2, c"__index".as_ptr());
             ffi::lua_pop(L, 1);

@@ -87,19 +87,52 @@ unsafe fn passes_yields(_: *mut lua_State, _: &mut ffi::lua_Debug) -> bool {
     false
 }
 
-/// Of 5.2's C functions these can be yielded across: `pcall`, `xpcall`, `dofile`. Names are enough, as a wrong guess
-/// only decides which of two errors is raised.
+/// Of the C functions of 5.2's libraries only `pcall`, `xpcall` and `dofile` can be yielded across. Other C functions may
+/// be; the yield itself tells.
 #[cfg(feature = "lua52")]
 unsafe fn passes_yields(L: *mut lua_State, ar: &mut ffi::lua_Debug) -> bool {
-    // SAFETY: as above; `name` is a C string or null.
+    // SAFETY: "f" pushes the function, which is popped.
     unsafe {
-        ffi::lua_getinfo(L, c"n".as_ptr(), ar);
-        if ar.name.is_null() {
-            return true;
-        }
-        let name = std::ffi::CStr::from_ptr(ar.name).to_bytes();
-        matches!(name, b"pcall" | b"xpcall" | b"dofile")
+        ffi::lua_getinfo(L, c"f".as_ptr(), ar);
+        let function = to_cfunction(L, -1) as usize;
+        ffi::lua_pop(L, 1);
+        !barriers().contains(&function)
     }
+}
+
+/// The C functions of the standard libraries that cannot be yielded across, by their addresses. Read once for the
+/// process, off a Lua state made for it.
+#[cfg(feature = "lua52")]
+fn barriers() -> &'static std::collections::HashSet<usize> {
+    static BARRIERS: std::sync::OnceLock<std::collections::HashSet<usize>> = std::sync::OnceLock::new();
+    BARRIERS.get_or_init(|| {
+        let mut barriers = std::collections::HashSet::new();
+        // SAFETY: the state is ours alone. Opening its libraries raises only for memory, without a handler, and then the
+        // process has come to its end anyway.
+        unsafe {
+            let L = ffi::luaL_newstate();
+            if L.is_null() {
+                return barriers;
+            }
+            ffi::luaL_openlibs(L);
+            ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+            ffi::lua_pushnil(L);
+            while ffi::lua_next(L, -2) != 0 {
+                ffi::lua_pushnil(L);
+                while ffi::lua_next(L, -2) != 0 {
+                    let name = std::ffi::CStr::from_ptr(ffi::lua_tostring(L, -2)).to_bytes();
+                    if !matches!(name, b"pcall" | b"xpcall" | b"dofile") {
+                        barriers.insert(to_cfunction(L, -1) as usize);
+                    }
+                    ffi::lua_pop(L, 1);
+                }
+                ffi::lua_pop(L, 1);
+            }
+            ffi::lua_close(L);
+        }
+        barriers.remove(&0);
+        barriers
+    })
 }
 
 /// Makes `co` as deep in C calls as `L` is.

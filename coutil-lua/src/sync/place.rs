@@ -286,10 +286,15 @@ unsafe fn sweep(L: *mut lua_State, state: StateRef) {
         ffi::lua_pushnil(L);
         while ffi::lua_next(L, strong) != 0 {
             let queue = QueueId::from_bits(to_id(L, -1));
-            let idle = state.with(L, |state| {
-                state.events.is_empty(queue) && state.events.data(queue).is_none_or(Event::is_idle)
+            let (idle, leftovers) = state.with(L, |state| match state.events.data(queue) {
+                Some(event) => (event.is_idle() && state.events.is_empty(queue), event.kept != event.oldest),
+                None => (true, false),
             });
             ffi::lua_pop(L, 1);
+            if idle && leftovers {
+                ffi::lua_pushnil(L);
+                ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), records_key(queue));
+            }
             if idle {
                 ffi::lua_pushvalue(L, -1);
                 ffi::lua_pushnil(L);

@@ -8,8 +8,8 @@ use super::event::emit_arguments;
 use super::place::{self, Place};
 use super::wait;
 use crate::raw::{Functions, c_int, error, lua_State};
-use crate::state::StateRef;
-use crate::suspend;
+use crate::state::{State, StateRef};
+use crate::suspend::{self, Await};
 use mlua::ffi;
 
 pub(crate) const FUNCTIONS: Functions<'_> =
@@ -60,7 +60,10 @@ unsafe fn store(L: *mut lua_State, state: StateRef) {
             ffi::lua_pushvalue(L, -1);
             place::set_value(L, place, place::records_key(place.queue));
         }
-        let next = state.with(L, |state| state.events.data(place.queue).map_or(0, |event| event.next));
+        let (oldest, next) =
+            state.with(L, |state| state.events.data(place.queue).map_or((0, 0), |event| (event.oldest, event.next)));
+        let records = ffi::lua_gettop(L);
+        release(L, state, place, records, oldest);
         place::push_id(L, u64::from(next) + 1);
         ffi::lua_pushvalue(L, 2);
         ffi::lua_rawset(L, -3);
@@ -91,9 +94,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, index: c_int) -> Option<c_int
             ffi::lua_pop(L, 1);
             ffi::luaL_checkstack(L, count + 4, c"too many values".as_ptr());
         }
-        place::push_id(L, u64::from(oldest) + 1);
-        ffi::lua_pushnil(L);
-        ffi::lua_rawset(L, records);
+        release(L, state, place, records, oldest.wrapping_add(1));
         if oldest.wrapping_add(1) == next {
             // The table goes with the last one, so that it does not keep the size of a long queue.
             ffi::lua_pushnil(L);
@@ -108,6 +109,25 @@ unsafe fn take(L: *mut lua_State, state: StateRef, index: c_int) -> Option<c_int
             ffi::lua_rawgeti(L, record, (index + 1).into());
         }
         Some(count)
+    }
+}
+
+/// Lets go of the values of the emissions before number `until`; their table is at `records`. [-0, +0] Never raises.
+unsafe fn release(L: *mut lua_State, state: StateRef, place: Place, records: c_int, until: u32) {
+    // SAFETY: the keys exist, or nothing is done.
+    unsafe {
+        let mut number = state.touch(|state| state.events.data(place.queue).map_or(until, |event| event.kept));
+        while number != until {
+            place::push_id(L, u64::from(number) + 1);
+            ffi::lua_pushnil(L);
+            ffi::lua_rawset(L, records);
+            number = number.wrapping_add(1);
+        }
+        state.touch(|state| {
+            if let Some(event) = state.events.data_mut(place.queue) {
+                event.kept = until;
+            }
+        });
     }
 }
 
@@ -192,49 +212,93 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
     }
 }
 
+/// `queued.awaitall`, where some of the events are waited for.
+struct Others;
+
+impl Await for Others {
+    unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int {
+        // SAFETY: as the callee.
+        unsafe { wait::Events::resumed(L, base) }
+    }
+
+    unsafe fn impossible(L: *mut lua_State, base: c_int) {
+        // SAFETY: nothing ran since the emissions were taken.
+        unsafe {
+            wait::Events::impossible(L, base);
+            StateRef::of(L).with(L, |state| state.serve(false));
+        }
+    }
+}
+
 /// `queued.awaitall(...)` → true (10 §2.6)
+///
+/// The stored emissions are taken at once if they serve all events. Otherwise when the wait for the others begins: until
+/// then it may turn out that the coroutine cannot yield.
 pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
-    // SAFETY: any values may be given. Everything that can fail comes before the first emission is taken.
+    // SAFETY: any values may be given.
     unsafe {
         let state = StateRef::of(L);
         suspend::check_yieldable(L);
         wait::check_all(L);
         let top = ffi::lua_gettop(L);
-        let call = state.with(L, |state| {
-            state.call = state.call.wrapping_add(1);
-            state.call
-        });
+        let call = state.with(L, State::begin_serving);
+        let mut others = false;
         for index in 1..=top {
-            if is_served(L, state, index, call) {
-                // It is not waited for.
-                ffi::lua_pushnil(L);
-                ffi::lua_replace(L, index);
-            }
+            others |= ffi::lua_isnil(L, index) == 0 && !is_served(L, state, index, call);
             ffi::lua_settop(L, top);
         }
-        wait::await_all(L)
+        for index in 1..=top {
+            let served = is_served(L, state, index, call);
+            ffi::lua_settop(L, top);
+            if !served {
+                continue;
+            }
+            let again = !serve_once(L, state, index);
+            ffi::lua_settop(L, top);
+            if others {
+                ffi::lua_pushnil(L);
+                ffi::lua_replace(L, index);
+            } else if !again {
+                take(L, state, index);
+                ffi::lua_settop(L, top);
+            }
+        }
+        if !others {
+            ffi::lua_pushboolean(L, 1);
+            return 1;
+        }
+        wait::await_several::<Others>(L, true, |state| state.serve(true))
     }
 }
 
-/// Whether a stored emission serves the event at `index`: one that is taken now, or was for an equal value in the same
-/// call. [-0, +some]
+/// Whether a stored emission serves the event at `index` in this call. [-0, +0 or 1]
 unsafe fn is_served(L: *mut lua_State, state: StateRef, index: c_int, call: u32) -> bool {
-    // SAFETY: as `take`.
+    // SAFETY: as `find`.
     unsafe {
         let Some(place) = place::find(L, state, index) else { return false };
-        let again =
-            state.with(L, |state| state.events.data(place.queue).is_some_and(|event| event.served == call));
-        if again {
-            return true;
-        }
-        if take(L, state, index).is_none() {
-            return false;
-        }
         state.with(L, |state| {
-            if let Some(event) = state.events.data_mut(place.queue) {
+            let Some(event) = state.events.data_mut(place.queue) else { return false };
+            if event.oldest != event.next {
                 event.served = call;
             }
-        });
-        true
+            event.served == call
+        })
+    }
+}
+
+/// Puts the event at `index` among those that are served by a stored emission; false if it is there already, by an equal
+/// value. [-0, +0 or 1]
+unsafe fn serve_once(L: *mut lua_State, state: StateRef, index: c_int) -> bool {
+    // SAFETY: as `find`.
+    unsafe {
+        let Some(place) = place::find(L, state, index) else { return false };
+        state.with(L, |state| {
+            let Some(event) = state.events.data_mut(place.queue) else { return false };
+            let first = !std::mem::replace(&mut event.serving, true);
+            if first {
+                state.serving.push(place.queue);
+            }
+            first
+        })
     }
 }

@@ -3,13 +3,13 @@
 use super::emit;
 use super::place::{self, Place};
 use crate::raw::{c_int, compat, error, lua_State};
-use crate::state::StateRef;
+use crate::state::{State, StateRef};
 use crate::suspend::{self, Await};
 use coutil_event::core::WaiterId;
 use mlua::ffi;
 
 /// `event.await`, `awaitany`, `awaitall`.
-struct Events;
+pub(crate) struct Events;
 
 impl Await for Events {
     #[inline]
@@ -87,7 +87,7 @@ unsafe fn suspend_as<A: Await>(
     L: *mut lua_State,
     state: StateRef,
     waiter: WaiterId,
-    join: impl FnOnce(&mut crate::state::State),
+    join: impl FnOnce(&mut State),
 ) -> c_int {
     // SAFETY: joining calls no Lua.
     unsafe {
@@ -123,7 +123,7 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
         if !check_all(L) {
             error::raise_text(L, error::AWAIT, c"non-nil value expected");
         }
-        await_several(L, false)
+        await_several::<Events>(L, false, |_| {})
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
             ffi::lua_pushboolean(L, 1);
             return 1;
         }
-        await_several(L, true)
+        await_several::<Events>(L, true, |_| {})
     }
 }
 
@@ -155,8 +155,8 @@ pub(crate) unsafe fn check_all(L: *mut lua_State) -> bool {
     }
 }
 
-/// Waits for the events on the stack, which were checked.
-unsafe fn await_several(L: *mut lua_State, all: bool) -> c_int {
+/// Waits for the events on the stack, which were checked; `also` is done when the wait begins.
+pub(crate) unsafe fn await_several<A: Await>(L: *mut lua_State, all: bool, also: fn(&mut State)) -> c_int {
     // SAFETY: as `await_one`.
     unsafe {
         let state = StateRef::of(L);
@@ -171,7 +171,10 @@ unsafe fn await_several(L: *mut lua_State, all: bool) -> c_int {
                 ffi::lua_settop(L, top);
             }
         }
-        suspend_as::<Events>(L, state, waiter, |state| state.join(waiter))
+        suspend_as::<A>(L, state, waiter, |state| {
+            state.join(waiter);
+            also(state);
+        })
     }
 }
 

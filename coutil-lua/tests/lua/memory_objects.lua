@@ -266,6 +266,11 @@ end
 
 T.test("finalizers may resize what is being read [70 6.1.4]", function ()
   local m = memory.create()
+  -- Nothing, where the finalizer left too little to unpack.
+  local function unpacked (...)
+    local ok, text = pcall(memory.unpack, ...)
+    return ok and text or ""
+  end
   for _, size in ipairs { 20, 300, 20000, 200000 } do
     local number, format = size + 0.5, "c" .. size
     -- Each allocates, and so may run the finalizer, before it is done with the bytes of `m`.
@@ -274,8 +279,8 @@ T.test("finalizers may resize what is being read [70 6.1.4]", function ()
       part = function () return m:tostring(-9, -1) end,
       concat = function () return m .. m end,
       create = function () return memory.create(m) end,
-      unpack_c = function () return select(2, pcall(m.unpack, m, format)) end,
-      unpack_s = function () return (m:unpack("s1", size - 9)) end,
+      unpack_c = function () return unpacked(m, format) end,
+      unpack_s = function () return unpacked(m, "s1", size - 9) end,
       diff = function ()
         local _, less = memory.diff(m, number)
         return less and #m > 0 and "!" or ""
@@ -306,7 +311,7 @@ T.test("finalizers may resize what is being read [70 6.1.4]", function ()
         end, operation)
         if T.gc_mode ~= "full" then T.eq(hits, 1, "finalizers run by " .. name) end
         local text = memory.tostring(result)
-        if not text:find("too short", 1, true) and text:find("[^ab\8%z]") then
+        if text:find("[^ab\8%z]") then
           error(name .. " of " .. size .. " read freed bytes: " .. text:sub(1, 20))
         end
       end

@@ -66,6 +66,8 @@ end
 local divisor = tonumber(os.getenv("COUTIL_TEST_SCALE") or "") or 1
 if T.gc_mode == "full" then divisor = divisor * 500 end
 
+T.full_speed = divisor == 1
+
 -- The size of a load test: `n` where nothing makes the run slow, never less than `least`.
 function T.scale(n, least) return math.max(math.floor(n / divisor), least or 10) end
 
