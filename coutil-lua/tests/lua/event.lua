@@ -71,6 +71,43 @@ T.test("strings are compared by contents", function ()
   T.same(w.got, { long .. "y" })
 end)
 
+T.test("equal strings made at different times are the same event", function ()
+  for i = 1, T.scale(5000, 100) do
+    local w = waiter(await, "short " .. i)
+    T.eq(emitall("short " .. i, i), true)
+    T.same(w.got, { "short " .. i, i })
+    w = waiter(awaitany, "a string that is too long to be shared: number " .. i)
+    T.eq(pending("a string that is too long to be shared: number " .. i), true)
+    T.eq(emitall("a string that is too long to be shared: number " .. i, i), true)
+    T.eq(w.got[2], i)
+  end
+end)
+
+T.test("strings that come and go are not taken for each other", function ()
+  local kinds, n, log = { "x%d", "a string that is too long to be shared: number %d" }, T.scale(500, 50), 0
+  for i = 1, n do
+    for _, kind in ipairs(kinds) do
+      T.start(function () if await(kind:format(i)) == kind:format(i) then log = log + 1 end end)
+    end
+  end
+  for round = 1, 4 do
+    for i = n + 1, 3 * n do -- in the place of strings that are garbage now
+      for _, kind in ipairs(kinds) do
+        local pending_i, one, all = pending(kind:format(i)), emitone(kind:format(i)), emitall(kind:format(i))
+        if pending_i or one or all then error("nobody waits for " .. kind:format(i)) end
+      end
+    end
+    for i = round, n, 4 do
+      for _, kind in ipairs(kinds) do
+        T.eq(pending(kind:format(i)), true)
+        T.eq(emitone(kind:format(i)), true)
+      end
+    end
+    collectgarbage()
+  end
+  T.eq(log, 2 * n)
+end)
+
 T.test("a float equal to an integer is the same event, and the emitted one is returned [10 1.4.2]",
 function ()
   local function same(awaited, emitted)

@@ -162,6 +162,18 @@ T.test("nil and NaN cannot be locked [10 3.1.4]", function ()
   T.eq(islocked(nil) or islocked(T.nan), false)
 end)
 
+T.test("mutexes of strings that are made anew each time", function ()
+  local name = "a string that is too long to be shared: number "
+  local n = T.scale(3000, 100)
+  for i = 1, n do lock(name .. i) end
+  for i = 1, n do
+    T.eq(islocked(name .. n + i), false)
+    T.eq(ownlock(name .. i), true)
+    T.returns({ false }, unlock, name .. i)
+    T.eq(islocked(name .. i), false)
+  end
+end)
+
 T.test("1 and 1.0 are the same mutex", function ()
   local one = T.load "return 1.0" ()
   lock(1)

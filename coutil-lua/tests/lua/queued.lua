@@ -156,6 +156,19 @@ T.test("records are kept by raw identity", function ()
   await("1")
 end)
 
+T.test("records on strings that are made anew each time", function ()
+  local name = "a string that is too long to be shared: number "
+  local n = T.scale(3000, 100)
+  for i = 1, n do emitone(name .. i, i) end
+  for i = 1, n do
+    T.eq(isqueued(name .. n + i), false)
+    T.returns({ name .. i, i }, await, name .. i)
+    T.eq(isqueued(name .. i), false)
+    emitall(name, i)
+    T.returns({ name, i }, awaitany, name .. i, ("%s"):format(name))
+  end
+end)
+
 -- await -----------------------------------------------------------------------------------------
 
 T.test("records are consumed oldest first, from any thread [10 2.4.1] [00 1.1.4] [00 1.4.4]", function ()

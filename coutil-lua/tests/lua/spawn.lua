@@ -116,6 +116,14 @@ T.test("catch gives the original error to the handler, once [10 5.1.1] [10 5.3.3
   T.eq(got:find("chunk:3: attempt to perform arithmetic", 1, true), 1)
 end)
 
+T.test("an error function as the body has no position [10 5.3.3]", function ()
+  local got
+  catch(function (err) got = err end, error, "text")
+  T.eq(got, "text")
+  trap(function (_, err) got = err end, error, "other text")
+  T.eq(got, "other text")
+end)
+
 T.test("the handler of catch runs on the stack of the error [10 5.1.1] [10 5.1.5] [90 4.1]", function ()
   local text, plain
   local function handler() text, plain = debug.traceback(), coroutine.running() end
