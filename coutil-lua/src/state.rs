@@ -219,8 +219,11 @@ impl State {
 
     /// Ends a queue, and those who wait in it.
     pub(crate) fn close_queue(&mut self, queue: QueueId) -> bool {
-        while let Some((waiter, _)) = self.events.front(queue) {
-            self.forget(waiter);
+        while let Some(popped) = self.events.pop(queue) {
+            // One that waits for others as well goes on with those.
+            if !self.events.is_waiting(popped.waiter) {
+                self.forget(popped.waiter);
+            }
         }
         self.events.close(queue).is_some()
     }

@@ -1,89 +1,158 @@
 //! The suspension protocol: how a function of ours suspends the coroutine that called it, on every version.
 //!
-//! An await function prepares its operation, then calls [`suspend`] with its *token* in a stack slot. The coroutine
-//! yields no value. Whoever resumes it, [`Await::resumed`] is called in it with the token and with the values that it
-//! was resumed with. The token tells who did: the library ends an operation *before* it resumes the coroutine, so an
-//! operation that is still there was resumed by somebody else, and is cancelled.
+//! An await function prepares its operation, then suspends with a *token*, which names it. The coroutine yields no value.
+//! Whoever resumes it, [`Await::resumed`] is called in it with the token, and with the values that it was resumed with.
+//! The token tells who did: the library ends an operation *before* it resumes the coroutine, or has it marked as being
+//! delivered, so an operation that still waits was resumed by somebody else, and is cancelled.
 //!
-//! - 5.3 on: `lua_yieldk`.
+//! - 5.3 on: `lua_yieldk`. The token is on the top of the frame, where [`emit`](crate::sync::emit) can see it, and in the
+//!   context. A host may have cleared the frame meanwhile (`mlua` sets the top of a thread that yielded to 0, and on 5.4
+//!   on that is the frame of the function that yielded): then only the context is left. What cannot do without its frame
+//!   suspends [`sheltered`], in a function of its own.
 //! - 5.2: nothing tells whether a coroutine can yield. A function that yields is called by `lua_pcallk`: if the yield
 //!   fails, that comes back as an error at once, and the operation, which nobody can have seen, is withdrawn.
-//! - 5.1 and LuaJIT: no continuations. The await function is a Lua function (`lua/await.lua`) that calls two C functions:
+//! - 5.1 and LuaJIT: no continuations. The await function is a Lua function (`await.lua`) that calls two C functions:
 //!   the first prepares, and ends with `lua_yield`, which here *returns* once it is certain that the coroutine will
-//!   suspend, so the operation starts after it, and needs no withdrawal; the second does the rest.
+//!   suspend, so the operation starts after it, and needs no withdrawal; the second does the rest. There is no token: a
+//!   coroutine has at most one operation.
 
 use crate::raw::{c_int, error, lua_State};
 use mlua::ffi;
 
 /// An await function, seen from its end.
 pub(crate) trait Await {
-    /// Called in the coroutine when it continues, whoever resumed it. The token is at `base`, what it was resumed with
-    /// above. Returns the number of results on the top, or suspends again.
-    unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int;
+    /// Called in the coroutine when it continues, whoever resumed it. The values that it was resumed with are above
+    /// `base`; below are those of the frame, none if `base` is 0. Returns the number of results on the top, or suspends
+    /// again.
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int;
 
-    /// Withdraws the operation whose token is at `base`; its coroutine turned out to be unable to yield.
+    /// Withdraws the operation; its coroutine turned out to be unable to yield.
     #[cfg_attr(not(feature = "lua52"), allow(dead_code))]
-    unsafe fn impossible(L: *mut lua_State, base: c_int);
+    unsafe fn impossible(L: *mut lua_State, token: u64);
 }
 
-/// Suspends the calling coroutine. `start` begins the operation; it calls no Lua and does not panic. The token is at
-/// `base`, on the top. The result is what the C function has to return.
-#[cfg(not(any(feature = "lua51", feature = "lua52", feature = "luajit")))]
-#[inline]
-pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, base: c_int, start: impl FnOnce()) -> c_int {
+#[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+mod version {
+    use super::*;
+    use crate::raw::compat::{push_id, to_id};
+
+    /// The context is the token, of at most 52 bits, and the index at which it stands in the frame.
+    const INDEX_BITS: u32 = 12;
+    const INDEX_MAX: c_int = (1 << INDEX_BITS) - 1;
+    const _: () = assert!(size_of::<ffi::lua_KContext>() == 8, "a 64-bit platform is needed");
+
     unsafe extern "C-unwind" fn resumed<A: Await>(
         L: *mut lua_State,
         _: c_int,
-        base: ffi::lua_KContext,
+        ctx: ffi::lua_KContext,
     ) -> c_int {
         // SAFETY: Lua gives the context back.
-        unsafe { A::resumed(L, base as c_int) }
+        unsafe {
+            let token = ctx as u64 >> INDEX_BITS;
+            let top = ffi::lua_gettop(L);
+            let mut base = ctx as c_int & INDEX_MAX;
+            while base == INDEX_MAX && base < top && to_id(L, base) != token {
+                base += 1; // a large frame
+            }
+            let intact = base <= top && to_id(L, base) == token;
+            A::resumed(L, token, if intact { base } else { 0 })
+        }
     }
-    // SAFETY: the caller found the coroutine yieldable.
-    unsafe {
-        start();
-        ffi::lua_yieldk(L, 0, base as ffi::lua_KContext, Some(resumed::<A>))
+
+    fn context(token: u64, base: c_int) -> ffi::lua_KContext {
+        (token << INDEX_BITS) as ffi::lua_KContext | base.min(INDEX_MAX) as ffi::lua_KContext
+    }
+
+    /// Suspends the calling coroutine. `start` begins the operation; it calls no Lua and does not panic. The frame may
+    /// be gone when it continues. The result is what the C function has to return. [-0, +1]
+    #[inline]
+    pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
+        // SAFETY: the caller found the coroutine yieldable.
+        unsafe {
+            push_id(L, token);
+            let base = ffi::lua_gettop(L);
+            start();
+            ffi::lua_yieldk(L, 0, context(token, base), Some(resumed::<A>))
+        }
+    }
+
+    /// As [`suspend`], and keeps the frame whatever the host does.
+    pub(crate) unsafe fn sheltered<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
+        // SAFETY: as `suspend`. `lua_callk` does not return, as `park` yields.
+        unsafe {
+            push_id(L, token);
+            let base = ffi::lua_gettop(L);
+            start();
+            ffi::lua_pushcfunction(L, park);
+            ffi::lua_callk(L, 0, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
+            resumed::<A>(L, ffi::LUA_YIELD, context(token, base))
+        }
     }
 }
 
-/// As above, for 5.2.
 #[cfg(feature = "lua52")]
-pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, base: c_int, start: impl FnOnce()) -> c_int {
-    unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
-        // SAFETY: raises where it cannot yield; what it is resumed with are the results of the `lua_pcallk`.
-        unsafe { ffi::lua_yield(L, 0) }
-    }
+mod version {
+    use super::*;
+    use crate::raw::compat::{push_id, to_id};
+
     unsafe extern "C-unwind" fn resumed<A: Await>(L: *mut lua_State) -> c_int {
-        // SAFETY: the context is the one given below.
+        // SAFETY: the context is the index of the token.
         unsafe {
             let mut base = 0;
             ffi::lua_getctx(L, &mut base);
-            A::resumed(L, base)
+            let token = to_id(L, base);
+            A::resumed(L, token, base)
         }
     }
-    // SAFETY: `lua_pcallk` returns only if `park` raised: otherwise Lua goes on in `resumed`.
-    unsafe {
-        start();
-        ffi::lua_pushcfunction(L, park);
-        let status = ffi::lua_pcallk(L, 0, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
-        A::impossible(L, base);
-        if status == ffi::LUA_ERRMEM {
-            ffi::lua_error(L);
+
+    /// Suspends the calling coroutine. `start` begins the operation; it calls no Lua and does not panic. The result is
+    /// what the C function has to return. [-0, +1]
+    pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
+        // SAFETY: `lua_pcallk` returns only if `park` raised: otherwise Lua goes on in `resumed`.
+        unsafe {
+            push_id(L, token);
+            let base = ffi::lua_gettop(L);
+            start();
+            ffi::lua_pushcfunction(L, park);
+            let status = ffi::lua_pcallk(L, 0, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
+            A::impossible(L, token);
+            if status == ffi::LUA_ERRMEM {
+                ffi::lua_error(L);
+            }
+            error::unable_to_yield(L)
         }
-        error::unable_to_yield(L)
     }
+
+    pub(crate) use suspend as sheltered;
 }
 
-/// As above, for versions without continuations. `base` is where the token was given by the Lua function.
 #[cfg(any(feature = "lua51", feature = "luajit"))]
-#[inline]
-pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, _base: c_int, start: impl FnOnce()) -> c_int {
-    // SAFETY: `lua_yield` of these versions raises or returns; after it Lua is not called before the function returned.
-    unsafe {
-        let results = ffi::lua_yield(L, 0);
-        start();
-        results
+mod version {
+    use super::*;
+
+    /// Suspends the calling coroutine. `start` begins the operation; it calls no Lua and does not panic. The result is
+    /// what the C function has to return.
+    #[inline]
+    pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, _: u64, start: impl FnOnce()) -> c_int {
+        // SAFETY: `lua_yield` of these versions raises or returns; after it Lua is not called before the function
+        // returned.
+        unsafe {
+            let results = ffi::lua_yield(L, 0);
+            start();
+            results
+        }
     }
+
+    pub(crate) use suspend as sheltered;
+}
+
+pub(crate) use version::{sheltered, suspend};
+
+/// Yields; what it is resumed with are its results.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+pub(crate) unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
+    // SAFETY: raises where it cannot yield.
+    unsafe { ffi::lua_yield(L, 0) }
 }
 
 /// Raises `unable to yield` unless the coroutine can, as far as the version can tell.

@@ -122,6 +122,8 @@ struct Interpreter {
     folder: Option<PathBuf>,
     /// What the tests are to do with the collector.
     collector: Option<&'static str>,
+    /// By how much the large tests are to be smaller.
+    scale: Option<u32>,
 }
 
 impl Interpreter {
@@ -142,6 +144,10 @@ impl Interpreter {
         match self.collector {
             Some(mode) => command.env("COUTIL_TEST_GC", mode),
             None => command.env_remove("COUTIL_TEST_GC"),
+        };
+        match self.scale {
+            Some(scale) => command.env("COUTIL_TEST_SCALE", scale.to_string()),
+            None => command.env_remove("COUTIL_TEST_SCALE"),
         };
         command.output().with_context(|| format!("{} did not start", self.command.display()))
     }
@@ -223,7 +229,7 @@ fn valgrind(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, tota
         title: format!("{} under valgrind", interpreter.title),
         command: "valgrind".into(),
         args,
-        collector: Some("valgrind"),
+        scale: Some(50),
         ..interpreter.clone()
     };
     suite(sh, &interpreter, filter, total)

@@ -161,3 +161,27 @@ pub(crate) unsafe fn to_cfunction(L: *mut lua_State, index: c_int) -> *const () 
     // SAFETY: any value may stand there.
     unsafe { ffi::lua_tocfunction(L, index) }.map_or(std::ptr::null(), |function| function as *const ())
 }
+
+/// Pushes an id: any version can hold one exactly. [-0, +1]
+#[inline]
+pub(crate) unsafe fn push_id(L: *mut lua_State, bits: u64) {
+    // SAFETY: pushes a number.
+    unsafe {
+        #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+        ffi::lua_pushinteger(L, bits as ffi::lua_Integer);
+        #[cfg(not(any(feature = "lua53", feature = "lua54", feature = "lua55")))]
+        ffi::lua_pushnumber(L, bits as ffi::lua_Number);
+    }
+}
+
+/// The id at `index`; 0, which finds nothing, if there is none.
+#[inline]
+pub(crate) unsafe fn to_id(L: *mut lua_State, index: c_int) -> u64 {
+    // SAFETY: any value may stand there.
+    unsafe {
+        #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+        return ffi::lua_tointegerx(L, index, std::ptr::null_mut()) as u64;
+        #[cfg(not(any(feature = "lua53", feature = "lua54", feature = "lua55")))]
+        return ffi::lua_tonumber(L, index) as u64;
+    }
+}

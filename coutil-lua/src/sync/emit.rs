@@ -1,6 +1,8 @@
 //! Emissions: resuming those who wait for an event.
 
 use super::place::{self, Place};
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+use crate::raw::compat;
 use crate::raw::{c_int, lua_State};
 use crate::resume::resume;
 use crate::state::{Delivery, StateRef, Waiter};
@@ -67,7 +69,7 @@ enum Taken {
     /// It is to be resumed. It is still in the registry, and its anchor at the place where it was.
     Kept(WaiterId, Waiter),
     /// It is to be resumed; it was removed, and its coroutine is on the top of the stack.
-    Removed(Waiter),
+    Removed(WaiterId, Waiter),
 }
 
 /// Takes out the next one who waits at `place`, or in the batch; those who do not wait any more, as their coroutine is
@@ -105,7 +107,7 @@ unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&
                 place::withdraw(L, state, id);
             }
             if alive && done {
-                return Some(Taken::Removed(waiter));
+                return Some(Taken::Removed(id, waiter));
             }
             ffi::lua_pop(L, 1);
             if alive {
@@ -119,13 +121,43 @@ unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&
 /// where that is possible, and then even be used for something else by the host.
 #[inline]
 unsafe fn is_suspended(_co: *mut lua_State, _waiter: WaiterId) -> bool {
-    // Here the frame of a suspended C function is visible from outside, and the token is on its top.
+    // Here the frame of a suspended C function is visible from outside, and the token is on its top; or it has no values.
     #[cfg(any(feature = "lua54", feature = "lua55"))]
     // SAFETY: the coroutine is anchored.
-    return unsafe { place::to_id(_co, -1) } == _waiter.to_bits();
+    unsafe {
+        if ffi::lua_gettop(_co) > 0 {
+            compat::to_id(_co, -1) == _waiter.to_bits()
+        } else {
+            is_suspended_in_await(_co)
+        }
+    }
     // Elsewhere a coroutine that waits can only be resumed, and then cancels its wait.
     #[cfg(not(any(feature = "lua54", feature = "lua55")))]
     true
+}
+
+/// Whether a coroutine is suspended in a function of ours, of those that wait for events.
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+#[cold]
+unsafe fn is_suspended_in_await(co: *mut lua_State) -> bool {
+    use super::{event, promise, queued};
+    // SAFETY: the coroutine is anchored; what is pushed is popped.
+    unsafe {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        if ffi::lua_status(co) != ffi::LUA_YIELD
+            || ffi::lua_checkstack(co, 1) == 0
+            || ffi::lua_getstack(co, 0, &mut ar) == 0
+        {
+            return false;
+        }
+        ffi::lua_getinfo(co, c"f".as_ptr(), &mut ar);
+        let function = compat::to_cfunction(co, -1);
+        ffi::lua_pop(co, 1);
+        let modules = [event::AWAITS, queued::AWAITS, promise::AWAITS];
+        modules.into_iter().flatten().any(|(_, await_function)| *await_function as *const () == function)
+            || function == promise::call as *const ()
+            || function == crate::suspend::park as *const ()
+    }
 }
 
 /// Resumes a waiter with what was emitted, or with `true` if it waited for all its events. [-1 if `Removed`, +0]
@@ -146,8 +178,8 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken
                     place::unanchor(L, place, id);
                 }
             }
-            Taken::Removed(waiter) => {
-                let delivery = Delivery { thread: waiter.thread.0, waiter: WaiterId::NONE };
+            Taken::Removed(id, waiter) => {
+                let delivery = Delivery { thread: waiter.thread.0, waiter: id };
                 let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
                 resume_with(L, state, waiter, values);
                 state.touch(|state| state.delivery = outer);

@@ -18,18 +18,20 @@ pub(crate) const AWAITS: Functions<'_> = &[(c"lock", lock)];
 struct Lock;
 
 impl Await for Lock {
-    unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int {
-        // SAFETY: the token is at `base`; the value at index 1.
+    unsafe fn resumed(L: *mut lua_State, token: u64, _: c_int) -> c_int {
+        // SAFETY: the frame was sheltered, so the value is at index 1.
         unsafe {
-            wait::cancel(L, StateRef::of(L), base);
+            wait::cancel(L, StateRef::of(L), token);
             ffi::lua_settop(L, 1);
             lock_value(L)
         }
     }
 
-    unsafe fn impossible(L: *mut lua_State, base: c_int) {
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe { wait::cancel(L, StateRef::of(L), base) }
+        unsafe {
+            wait::cancel(L, StateRef::of(L), token);
+        }
     }
 }
 
@@ -64,7 +66,7 @@ unsafe fn enqueue(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let place = place::obtain(L, state, 1);
-        wait::suspend_at::<Lock>(L, state, place)
+        wait::suspend_at::<Lock>(L, state, place, true)
     }
 }
 

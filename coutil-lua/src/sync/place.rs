@@ -14,6 +14,7 @@
 //! else belongs to a queue, see [`owner_key`], [`records_key`], [`RESULTS`].
 
 use super::upvalue;
+use crate::raw::compat::{push_id, to_id};
 use crate::raw::{c_int, error, lua_State};
 use crate::state::{self, Event, State, StateRef, field};
 use coutil_event::core::{QueueId, WaiterId};
@@ -60,30 +61,6 @@ pub(crate) fn records_key(queue: QueueId) -> ffi::lua_Integer {
 /// The key that anchors a waiter.
 pub(crate) fn waiter_key(waiter: WaiterId) -> ffi::lua_Integer {
     waiter.index() as ffi::lua_Integer + 1
-}
-
-/// Pushes an id: any version can hold one exactly. [-0, +1]
-#[inline]
-pub(crate) unsafe fn push_id(L: *mut lua_State, bits: u64) {
-    // SAFETY: pushes a number.
-    unsafe {
-        #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
-        ffi::lua_pushinteger(L, bits as ffi::lua_Integer);
-        #[cfg(not(any(feature = "lua53", feature = "lua54", feature = "lua55")))]
-        ffi::lua_pushnumber(L, bits as ffi::lua_Number);
-    }
-}
-
-/// The id at `index`; 0, which finds nothing, if there is none.
-#[inline]
-pub(crate) unsafe fn to_id(L: *mut lua_State, index: c_int) -> u64 {
-    // SAFETY: any value may stand there.
-    unsafe {
-        #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
-        return ffi::lua_tointegerx(L, index, std::ptr::null_mut()) as u64;
-        #[cfg(not(any(feature = "lua53", feature = "lua54", feature = "lua55")))]
-        return ffi::lua_tonumber(L, index) as u64;
-    }
 }
 
 /// The place of the value at `index`, if it has one: nobody can wait for a value that has none. [-0, +0 or 1: the

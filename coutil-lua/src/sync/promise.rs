@@ -134,7 +134,7 @@ unsafe fn wait_for(L: *mut lua_State, home: c_int) -> c_int {
                 place::settle(L, state)
             }
         };
-        wait::suspend_at::<Call>(L, state, place)
+        wait::suspend_at::<Call>(L, state, place, false)
     }
 }
 
@@ -142,17 +142,21 @@ unsafe fn wait_for(L: *mut lua_State, home: c_int) -> c_int {
 struct Call;
 
 impl Await for Call {
-    unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int {
-        // SAFETY: the token is at `base`.
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+        // SAFETY: the home is an upvalue.
         unsafe {
-            wait::cancel(L, StateRef::of(L), base);
+            if wait::cancel(L, StateRef::of(L), token) == wait::Resumption::Astray {
+                return wait::again::<Self>(L, token, base);
+            }
             results_of_resume(L, base, ffi::lua_upvalueindex(HOME))
         }
     }
 
-    unsafe fn impossible(L: *mut lua_State, base: c_int) {
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe { wait::cancel(L, StateRef::of(L), base) }
+        unsafe {
+            wait::cancel(L, StateRef::of(L), token);
+        }
     }
 }
 
@@ -181,7 +185,7 @@ unsafe fn results_of_resume(L: *mut lua_State, base: c_int, home: c_int) -> c_in
 
 /// `promise([probe])` (10 §4.2)
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-unsafe extern "C-unwind" fn call(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn call(L: *mut lua_State) -> c_int {
     // SAFETY: the upvalues are those that `create` set.
     unsafe {
         let home = ffi::lua_upvalueindex(HOME);
@@ -350,7 +354,7 @@ pub(crate) mod parts {
     pub(crate) unsafe extern "C-unwind" fn finish(L: *mut lua_State) -> c_int {
         // SAFETY: called with a home, and what the coroutine was resumed with.
         unsafe {
-            wait::cancel(L, StateRef::of(L), 1);
+            wait::cancel(L, StateRef::of(L), 0);
             results_of_resume(L, 1, 1)
         }
     }

@@ -7,7 +7,7 @@ use super::emit::Reach;
 use super::event::emit_arguments;
 use super::place::{self, Place};
 use super::wait;
-use crate::raw::{Functions, c_int, error, lua_State};
+use crate::raw::{Functions, c_int, compat, error, lua_State};
 use crate::state::{State, StateRef};
 use crate::suspend::{self, Await};
 use mlua::ffi;
@@ -60,11 +60,12 @@ unsafe fn store(L: *mut lua_State, state: StateRef) {
             ffi::lua_pushvalue(L, -1);
             place::set_value(L, place, place::records_key(place.queue));
         }
-        let (oldest, next) =
-            state.with(L, |state| state.events.data(place.queue).map_or((0, 0), |event| (event.oldest, event.next)));
+        let (oldest, next) = state.with(L, |state| {
+            state.events.data(place.queue).map_or((0, 0), |event| (event.oldest, event.next))
+        });
         let records = ffi::lua_gettop(L);
         release(L, state, place, records, oldest);
-        place::push_id(L, u64::from(next) + 1);
+        compat::push_id(L, u64::from(next) + 1);
         ffi::lua_pushvalue(L, 2);
         ffi::lua_rawset(L, -3);
         state.with(L, |state| {
@@ -84,7 +85,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, index: c_int) -> Option<c_int
         let (oldest, next) = stored(L, state, place)?;
         place::push_value(L, place, place::records_key(place.queue));
         let records = ffi::lua_gettop(L);
-        place::push_id(L, u64::from(oldest) + 1);
+        compat::push_id(L, u64::from(oldest) + 1);
         ffi::lua_rawget(L, records);
         let record = records + 1;
         let mut count = 0;
@@ -116,9 +117,10 @@ unsafe fn take(L: *mut lua_State, state: StateRef, index: c_int) -> Option<c_int
 unsafe fn release(L: *mut lua_State, state: StateRef, place: Place, records: c_int, until: u32) {
     // SAFETY: the keys exist, or nothing is done.
     unsafe {
-        let mut number = state.touch(|state| state.events.data(place.queue).map_or(until, |event| event.kept));
+        let mut number =
+            state.touch(|state| state.events.data(place.queue).map_or(until, |event| event.kept));
         while number != until {
-            place::push_id(L, u64::from(number) + 1);
+            compat::push_id(L, u64::from(number) + 1);
             ffi::lua_pushnil(L);
             ffi::lua_rawset(L, records);
             number = number.wrapping_add(1);
@@ -216,15 +218,15 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
 struct Others;
 
 impl Await for Others {
-    unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int {
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
         // SAFETY: as the callee.
-        unsafe { wait::Events::resumed(L, base) }
+        unsafe { wait::Events::resumed(L, token, base) }
     }
 
-    unsafe fn impossible(L: *mut lua_State, base: c_int) {
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: nothing ran since the emissions were taken.
         unsafe {
-            wait::Events::impossible(L, base);
+            wait::Events::impossible(L, token);
             StateRef::of(L).with(L, |state| state.serve(false));
         }
     }

@@ -2,10 +2,9 @@
 
 use super::emit;
 use super::place::{self, Place};
-use crate::raw::{c_int, compat, error, lua_State};
+use crate::raw::{c_int, error, lua_State};
 use crate::state::{State, StateRef};
 use crate::suspend::{self, Await};
-use coutil_event::core::WaiterId;
 use mlua::ffi;
 
 /// `event.await`, `awaitany`, `awaitall`.
@@ -13,54 +12,82 @@ pub(crate) struct Events;
 
 impl Await for Events {
     #[inline]
-    unsafe fn resumed(L: *mut lua_State, base: c_int) -> c_int {
-        // SAFETY: the token is at `base`.
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+        // SAFETY: as the callees.
         unsafe {
             let state = StateRef::of(L);
-            cancel(L, state, base);
+            if cancel(L, state, token) == Resumption::Astray {
+                return again::<Self>(L, token, base);
+            }
             ffi::lua_gettop(L) - base
         }
     }
 
-    unsafe fn impossible(L: *mut lua_State, base: c_int) {
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe { cancel(L, StateRef::of(L), base) }
+        unsafe {
+            cancel(L, StateRef::of(L), token);
+        }
     }
 }
 
-/// Ends the wait whose token is at `base`, if the library has not done so: somebody else resumed the coroutine.
-#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+/// How a coroutine came to continue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    /// Its wait has ended, or was cancelled.
+    Over,
+    /// An emission meant for what it was before its host reset it.
+    #[cfg_attr(not(any(feature = "lua54", feature = "lua55")), allow(dead_code))]
+    Astray,
+}
+
+/// Ends a wait, if the library has not done so: somebody else resumed the coroutine.
 #[inline]
-pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, base: c_int) {
+pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> Resumption {
     // SAFETY: any number is fine as a token: what it finds has to be a wait of this very coroutine.
     unsafe {
-        if state.touch(|state| state.delivery.thread) != L {
-            let waiter = WaiterId::from_bits(place::to_id(L, base));
-            if state.touch(|state| state.is_waiter(waiter, L)) {
-                place::withdraw(L, state, waiter);
+        let delivery = state.touch(|state| state.delivery);
+        if delivery.thread == L {
+            #[cfg(any(feature = "lua54", feature = "lua55"))]
+            if delivery.waiter.to_bits() != token {
+                return Resumption::Astray;
             }
+            return Resumption::Over;
         }
+        // There is no token: a coroutine has at most one wait.
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        let (waiter, _) = (state.touch(|state| state.waiter_of(L)), token);
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        let waiter = {
+            let waiter = coutil_event::core::WaiterId::from_bits(token);
+            state.touch(|state| state.is_waiter(waiter, L)).then_some(waiter)
+        };
+        if let Some(waiter) = waiter {
+            place::withdraw(L, state, waiter);
+        }
+        Resumption::Over
     }
 }
 
-/// As above. There is no token: the coroutine has at most one wait.
-#[cfg(any(feature = "lua51", feature = "luajit"))]
-#[inline]
-pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, _base: c_int) {
-    // SAFETY: as `withdraw`.
+/// Suspends again, as if nothing had happened.
+#[cold]
+pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+    // SAFETY: the wait still stands where it stood.
     unsafe {
-        if state.touch(|state| state.delivery.thread) != L
-            && let Some(waiter) = state.touch(|state| state.waiter_of(L))
-        {
-            place::withdraw(L, state, waiter);
-        }
+        ffi::lua_settop(L, (base - 1).max(0));
+        suspend::suspend::<A>(L, token, || {})
     }
 }
 
 /// Suspends the running coroutine, which waits for the event at `place` from now on. The values on the stack stay there
-/// meanwhile: they hold the event. [see `suspend`] Raises for memory.
+/// meanwhile, and hold the event. [see `suspend`] Raises for memory.
 #[inline]
-pub(crate) unsafe fn suspend_at<A: Await>(L: *mut lua_State, state: StateRef, place: Place) -> c_int {
+pub(crate) unsafe fn suspend_at<A: Await>(
+    L: *mut lua_State,
+    state: StateRef,
+    place: Place,
+    sheltered: bool,
+) -> c_int {
     // SAFETY: `start` calls no Lua.
     unsafe {
         let again = state.touch(|state| state.delivered(L, place.queue, place.is_strong()));
@@ -72,34 +99,17 @@ pub(crate) unsafe fn suspend_at<A: Await>(L: *mut lua_State, state: StateRef, pl
                 waiter
             }
         };
-        suspend_as::<A>(L, state, waiter, |state| {
+        let join = |state: &mut State| {
             if again.is_some() {
                 state.delivery.thread = std::ptr::null_mut();
             }
             state.join_one(waiter, place.queue, place.is_strong());
-        })
-    }
-}
-
-/// Suspends the running coroutine as that waiter; `join` makes it wait.
-#[inline]
-unsafe fn suspend_as<A: Await>(
-    L: *mut lua_State,
-    state: StateRef,
-    waiter: WaiterId,
-    join: impl FnOnce(&mut State),
-) -> c_int {
-    // SAFETY: joining calls no Lua.
-    unsafe {
-        let mut base = 0;
-        if !compat::WRAPPED {
-            place::push_id(L, waiter.to_bits());
-            base = ffi::lua_gettop(L);
+        };
+        if sheltered {
+            suspend::sheltered::<A>(L, waiter.to_bits(), || state.touch(join))
+        } else {
+            suspend::suspend::<A>(L, waiter.to_bits(), || state.touch(join))
         }
-        suspend::suspend::<A>(L, base, || {
-            // A panic in it leaves a waiter that nobody resumes but explicitly.
-            state.touch(join);
-        })
     }
 }
 
@@ -111,7 +121,7 @@ pub(crate) unsafe extern "C-unwind" fn await_one(L: *mut lua_State) -> c_int {
         suspend::check_yieldable(L);
         place::sweep_if_due(L, state);
         let place = place::obtain(L, state, 1);
-        suspend_at::<Events>(L, state, place)
+        suspend_at::<Events>(L, state, place, false)
     }
 }
 
@@ -171,9 +181,11 @@ pub(crate) unsafe fn await_several<A: Await>(L: *mut lua_State, all: bool, also:
                 ffi::lua_settop(L, top);
             }
         }
-        suspend_as::<A>(L, state, waiter, |state| {
-            state.join(waiter);
-            also(state);
+        suspend::suspend::<A>(L, waiter.to_bits(), || {
+            state.touch(|state| {
+                state.join(waiter);
+                also(state);
+            });
         })
     }
 }
@@ -197,5 +209,5 @@ pub(crate) unsafe extern "C-unwind" fn pending(L: *mut lua_State) -> c_int {
 #[cfg(any(feature = "lua51", feature = "luajit"))]
 pub(crate) unsafe extern "C-unwind" fn finish(L: *mut lua_State) -> c_int {
     // SAFETY: called with what the coroutine was resumed with.
-    unsafe { Events::resumed(L, 0) }
+    unsafe { Events::resumed(L, 0, 0) }
 }
