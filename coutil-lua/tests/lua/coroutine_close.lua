@@ -3,7 +3,7 @@
 local T = require "testing"
 
 if not T.has_close then
-  T.skip("coroutine.close [00 1.7.3]", "this version has none")
+  T.skip("coroutine.close [00 1.7.3] [90 4.3]", "this version has none")
   T.done()
   return
 end
@@ -21,7 +21,7 @@ local close = coroutine.close
 
 local waits = { await, awaitany, awaitall, queued.await, queued.awaitany, queued.awaitall }
 
-T.test("a closed waiter is not pending and takes no emission [00 1.7.1] [00 1.7.3] [10 1.1.4]", function ()
+T.test("a closed waiter is not pending and takes no emission [90 1.3] [00 1.7.1] [00 1.7.3] [10 1.1.4]", function ()
   for _, f in ipairs(waits) do
     for _, emit in ipairs { emitall, emitone } do
       local e = {}
@@ -45,7 +45,7 @@ T.test("emitone skips the dead and takes the next waiter [00 1.7.3] [10 1.1.4]",
       for i = 1, 5 do cos[i] = T.start(function () await(e); put(log, i) end) end
       for i = first, last do close(cos[i]) end
       T.eq(pending(e), true)
-      while emitone(e) do end
+      for _ = 1, 6 do emitone(e) end
       local want = {}
       for i = 1, 5 do if i < first or i > last then want[#want + 1] = i end end
       T.same(log, want)

@@ -222,7 +222,7 @@ T.test("suspending yields no value and leaves an ordinary coroutine [00 1.1.1] [
   end
 end)
 
-T.test("all counts of extra arguments arrive [10 1.2.4] [10 1.4.2] [10 1.5.5]", function ()
+T.test("all counts of extra arguments arrive [00 1.2.3] [10 1.2.4] [10 1.4.2] [10 1.5.5]", function ()
   for _, f in ipairs { await, awaitany } do
     for _, emit in ipairs { emitall, emitone } do
       local e = {}
@@ -272,7 +272,7 @@ T.test("a cancelled waiter leaves the others in order [10 1.4.3]", function ()
     local e, log, cos = {}, {}, {}
     for i = 1, 5 do cos[i] = T.start(function () if await(e) then put(log, i) end end) end
     T.resume(cos[skip])
-    while emitone(e) do end
+    for _ = 1, 6 do emitone(e) end
     local want = { 1, 2, 3, 4, 5 }
     table.remove(want, skip)
     T.same(log, want)

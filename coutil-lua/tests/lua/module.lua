@@ -172,6 +172,32 @@ for _, name in ipairs(names) do
   end)
 end
 
+local proc = io.open("/proc/self/status")
+if proc then proc:close() end
+
+for _, name in ipairs(names) do
+  local title = name .. " starts no thread and opens no descriptor [90 5.4]"
+  T.test_if(proc and T.interpreter(), "no /proc, or no interpreter to start", title, function ()
+    local out, status = T.child(([[
+      local function descriptors()
+        local name = os.tmpname() -- a pipe would be among the descriptors, now and then with both ends
+        os.execute("ls /proc/$PPID/fd > " .. name)
+        local file = io.open(name)
+        local list = file:read("*a")
+        file:close()
+        os.remove(name)
+        return list
+      end
+      local before = descriptors()
+      local module = require %q
+      if module.await then coroutine.wrap(module.await)("e"); module.emitall("e") end
+      print(descriptors() == before)
+      for line in io.lines "/proc/self/status" do if line:find("^Threads:") then print(line) end end]]):format(name))
+    T.eq(out, "true\nThreads:\t1\n")
+    T.eq(status, 0)
+  end)
+end
+
 T.test_child("require 'coutil' loads its modules at first use [90 3.1]", function ()
   local out, status = T.child [[
     local coutil = require "coutil"

@@ -177,7 +177,7 @@ local body = [[
 local event = require "coutil.event"
 local system = require "coutil.system"
 local function start(...)
-  coroutine.wrap(function (...) event.await("e"); error(...) end)(...)
+  coroutine.wrap(function (err) event.await("e"); error(err, 0) end)(...)
 end
 local text = [=[
 local await = ...
