@@ -104,6 +104,8 @@ pub struct Popped {
     /// Whether it has all that it waits for. It may then still stand in other queues, until it is
     /// [removed](Registry::remove).
     pub done: bool,
+    /// Whether it stands in other queues or batches.
+    pub elsewhere: bool,
 }
 
 /// The waiters that one emission took out of a queue at once; see [`Registry::detach`]. It is of use to its own registry
@@ -427,8 +429,9 @@ impl<W, D> Registry<W, D> {
         let node = self.lists.get(list as usize)?.head;
         let index = self.unlink(node)?;
         let waiter = self.waiters.get(index as usize)?;
-        let done = waiter.wait == Wait::Any || waiter.node == NIL;
-        Some(Popped { waiter: WaiterId { index, generation: waiter.generation }, done })
+        let elsewhere = waiter.node != NIL;
+        let done = waiter.wait == Wait::Any || !elsewhere;
+        Some(Popped { waiter: WaiterId { index, generation: waiter.generation }, done, elsewhere })
     }
 
     /// Takes a node out of its list and away from its waiter, whose index is returned. `None` if there is no such node.

@@ -88,7 +88,7 @@ pub(crate) struct State {
     /// How many values that are never collected have a queue, and how many may before the idle ones are swept out.
     pub(crate) strong: usize,
     pub(crate) strong_limit: usize,
-    /// Address of a string that has a queue, and so is not collected → the queue. A string that is not found here may
+    /// Address of an interned string that has a queue, and so is not collected → the queue. A string that is not found here may
     /// have one as well.
     cache: [(usize, QueueId); CACHE],
     /// Counts the calls of `queued.awaitall`.

@@ -57,7 +57,7 @@ fn cancellation_looks_at_a_few_nodes_among_a_million() {
     let expected = (300..N / 4).chain(N / 4 + 1..N / 2).chain(N / 2 + 300..N - 300).chain([N / 4]);
     for i in expected {
         let popped = registry.pop_from(&batch).expect("one that did not give up");
-        assert_eq!(popped, Popped { waiter: waiters[i], done: true });
+        assert_eq!(popped, Popped { waiter: waiters[i], done: true, elsewhere: false });
         registry.remove(popped.waiter);
     }
     assert_eq!(registry.pop_from(&batch), None);

@@ -79,13 +79,13 @@ impl Model {
         self.waiters[waiter].take().is_some()
     }
 
-    fn pop(&mut self, list: usize) -> Option<(usize, bool)> {
+    fn pop(&mut self, list: usize) -> Option<(usize, bool, bool)> {
         let waiter = *self.lists[list].first()?;
         self.lists[list].remove(0);
         let (wait, stands) = self.waiters[waiter].as_mut().expect("who stands somewhere exists");
         let position = stands.iter().position(|stand| stand.0 == list).expect("both sides agree");
         stands.remove(position);
-        Some((waiter, *wait == Wait::Any || stands.is_empty()))
+        Some((waiter, *wait == Wait::Any || stands.is_empty(), !stands.is_empty()))
     }
 
     fn clear(&mut self, list: usize) {
@@ -189,10 +189,14 @@ impl Both {
         assert_eq!(self.registry.remove(self.waiters[waiter]), expected);
     }
 
-    fn popped(&mut self, popped: Option<Popped>, expected: Option<(usize, bool)>, remove: bool) {
-        let expected_pop = expected.map(|(waiter, done)| Popped { waiter: self.waiters[waiter], done });
+    fn popped(&mut self, popped: Option<Popped>, expected: Option<(usize, bool, bool)>, remove: bool) {
+        let expected_pop = expected.map(|(waiter, done, elsewhere)| Popped {
+            waiter: self.waiters[waiter],
+            done,
+            elsewhere,
+        });
         assert_eq!(popped, expected_pop);
-        if let Some((waiter, true)) = expected
+        if let Some((waiter, true, _)) = expected
             && remove
         {
             self.remove(waiter);

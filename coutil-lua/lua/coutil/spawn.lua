@@ -1,15 +1,12 @@
 -- coutil.spawn: functions in coroutines of their own, with somebody to tell how they ended.
 local native = require "coutil.native.spawn"
 
-local error, getmetatable, type, xpcall = error, getmetatable, type, xpcall
+local error, getmetatable, pcall, type, xpcall = error, getmetatable, pcall, type, xpcall
 local running = coroutine.running
 local start, report = native.start, native.report
 
 -- Where `xpcall` cannot be yielded across (5.1), the handler is kept with the coroutine instead.
 local handled = native.handled
-
--- What a handler that failed in turn leaves as the result of `xpcall`.
-local UNHANDLED = "error in error handling"
 
 local function typename (value)
   local meta = getmetatable(value)
@@ -31,7 +28,7 @@ if handled then
     return true, ...
   end
 
-  function catching (handler, f, ...)
+  catching = function (handler, f, ...)
     checkhandler(handler)
     handled(handler)
     return caught(f(...))
@@ -42,18 +39,43 @@ if handled then
     handler(true, ...)
   end
 
-  function trapping (handler, f, ...)
+  trapping = function (handler, f, ...)
     handled(function (err) handler(false, err) end)
     return trapped(handler, f(...))
   end
 else
-  -- Lua calls the handler again, with the new error, when it fails: that one is reported, once.
-  local function watched (handler)
-    local calls = 0
-    return function (err)
-      calls = calls + 1
-      if calls == 2 then report(err, running()) end
-      return handler(err)
+  -- An error in the handler is reported, once.
+  local watched, failing
+  if type(jit) == "table" then
+    -- LuaJIT would replace it by this text, and tell nobody.
+    local function checked (ok, ...)
+      if ok then return ... end
+      report((...), running())
+      return "error in error handling"
+    end
+
+    watched = function (handler)
+      return function (err) return checked(pcall(handler, err)) end
+    end
+
+    failing = function (handler)
+      return function (err) checked(pcall(handler, false, err)) end
+    end
+  else
+    -- Lua calls the handler again, with the new error.
+    watched = function (handler)
+      local calls = 0
+      return function (err)
+        calls = calls + 1
+        if calls == 2 then report(err, running()) end
+        return handler(err)
+      end
+    end
+
+    local function fail (err) report(err, running()) end
+
+    failing = function (handler)
+      return function (err) xpcall(handler, fail, false, err) end
     end
   end
 
@@ -62,27 +84,12 @@ else
     return xpcall(f, watched(handler), ...)
   end
 
-  if type(jit) == "table" then
-    -- LuaJIT does not call it again, and keeps its error to itself.
-    local function caught (ok, result, ...)
-      if not ok and result == UNHANDLED then report(result, running()) end
-      return ok, result, ...
-    end
-
-    catching = function (handler, f, ...)
-      checkhandler(handler)
-      return caught(xpcall(f, handler, ...))
-    end
-  end
-
-  local function fail (err) report(err, running()) end
-
   local function trapped (handler, ok, ...)
     if ok then handler(true, ...) end
   end
 
-  function trapping (handler, f, ...)
-    return trapped(handler, xpcall(f, function (err) xpcall(handler, fail, false, err) end, ...))
+  trapping = function (handler, f, ...)
+    return trapped(handler, xpcall(f, failing(handler), ...))
   end
 end
 

@@ -5,7 +5,7 @@ use super::place::{self, Place};
 use crate::raw::compat;
 use crate::raw::{c_int, lua_State};
 use crate::resume::resume;
-use crate::state::{Delivery, StateRef, Waiter};
+use crate::state::{Delivery, StateRef};
 use coutil_event::core::{Batch, WaiterId};
 use mlua::ffi;
 
@@ -67,9 +67,18 @@ enum Taken {
     /// It still waits for other events.
     Advanced,
     /// It is to be resumed. It is still in the registry, and its anchor at the place where it was.
-    Kept(WaiterId, Waiter),
+    Kept(Recipient),
     /// It is to be resumed; it was removed, and its coroutine is on the top of the stack.
-    Removed(WaiterId, Waiter),
+    Removed(Recipient),
+}
+
+/// Who is to be resumed.
+#[derive(Clone, Copy)]
+struct Recipient {
+    id: WaiterId,
+    co: *mut lua_State,
+    /// Whether it waited for all its events.
+    all: bool,
 }
 
 /// Takes out the next one who waits at `place`, or in the batch; those who do not wait any more, as their coroutine is
@@ -79,41 +88,59 @@ unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&
     // SAFETY: a waiter in the registry has its coroutine anchored by the place that it stands in.
     unsafe {
         loop {
-            let (id, waiter, done, elsewhere) = state.touch(|state| {
+            let (popped, recipient, strong) = state.touch(|state| {
                 let popped = match batch {
                     Some(batch) => state.events.pop_from(batch),
                     None => state.events.pop(place.queue),
                 }?;
-                let id = popped.waiter;
-                let elsewhere = state.events.is_waiting(id);
-                let waiter = state.events.get_mut(id)?;
+                let waiter = state.events.get_mut(popped.waiter)?;
                 if place.is_strong() {
                     waiter.strong -= 1;
                 }
-                Some((id, *waiter, popped.done, elsewhere))
+                let recipient = Recipient { id: popped.waiter, co: waiter.thread.0, all: waiter.all };
+                Some((popped, recipient, waiter.strong))
             })?;
-            let alive = is_suspended(waiter.thread.0, id);
-            if alive && done && !elsewhere {
-                return Some(Taken::Kept(id, waiter));
+            let alive = is_suspended(recipient.co, recipient.id);
+            if alive && popped.done && !popped.elsewhere {
+                return Some(Taken::Kept(recipient));
             }
-            // Pushed before its anchor goes.
-            ffi::lua_checkstack(waiter.thread.0, 1);
-            ffi::lua_pushthread(waiter.thread.0);
-            ffi::lua_xmove(waiter.thread.0, L, 1);
-            if !place.is_strong() || waiter.strong == 0 {
-                place::unanchor(L, place, id);
-            }
-            if done || !alive {
-                place::withdraw(L, state, id);
-            }
-            if alive && done {
-                return Some(Taken::Removed(id, waiter));
-            }
-            ffi::lua_pop(L, 1);
-            if alive {
-                return Some(Taken::Advanced);
+            let unanchor = !place.is_strong() || strong == 0;
+            if let Some(taken) = settle(L, state, place, recipient, unanchor, popped.done, alive) {
+                return Some(taken);
             }
         }
+    }
+}
+
+/// What becomes of a waiter that stands elsewhere too, or is dead. `None` if it is not to be resumed, and does not count.
+/// [-0, +1 if `Removed`]
+#[cold]
+unsafe fn settle(
+    L: *mut lua_State,
+    state: StateRef,
+    place: Place,
+    recipient: Recipient,
+    unanchor: bool,
+    done: bool,
+    alive: bool,
+) -> Option<Taken> {
+    // SAFETY: as `next`.
+    unsafe {
+        // Pushed before its anchor goes.
+        ffi::lua_checkstack(recipient.co, 1);
+        ffi::lua_pushthread(recipient.co);
+        ffi::lua_xmove(recipient.co, L, 1);
+        if unanchor {
+            place::unanchor(L, place, recipient.id);
+        }
+        if done || !alive {
+            place::withdraw(L, state, recipient.id);
+        }
+        if alive && done {
+            return Some(Taken::Removed(recipient));
+        }
+        ffi::lua_pop(L, 1);
+        alive.then_some(Taken::Advanced)
     }
 }
 
@@ -168,20 +195,19 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken
     unsafe {
         match taken {
             Taken::Advanced => {}
-            Taken::Kept(id, waiter) => {
-                let delivery = Delivery { thread: waiter.thread.0, waiter: id };
+            Taken::Kept(recipient) => {
+                let delivery = Delivery { thread: recipient.co, waiter: recipient.id };
                 let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
-                resume_with(L, state, waiter, values);
+                resume_with(L, state, recipient, values);
                 let ended = state.touch(|state| std::mem::replace(&mut state.delivery, outer));
                 if !ended.thread.is_null() {
-                    let _ = state.try_with(|state| state.forget(id));
-                    place::unanchor(L, place, id);
+                    forget(L, state, place, recipient.id);
                 }
             }
-            Taken::Removed(id, waiter) => {
-                let delivery = Delivery { thread: waiter.thread.0, waiter: id };
+            Taken::Removed(recipient) => {
+                let delivery = Delivery { thread: recipient.co, waiter: recipient.id };
                 let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
-                resume_with(L, state, waiter, values);
+                resume_with(L, state, recipient, values);
                 state.touch(|state| state.delivery = outer);
                 ffi::lua_pop(L, 1);
             }
@@ -189,13 +215,22 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken
     }
 }
 
+/// A waiter that was kept did not wait again.
+unsafe fn forget(L: *mut lua_State, state: StateRef, place: Place, waiter: WaiterId) {
+    // SAFETY: the coroutine is suspended elsewhere or dead, and nothing of ours refers to it any more.
+    unsafe {
+        let _ = state.try_with(|state| state.forget(waiter));
+        place::unanchor(L, place, waiter);
+    }
+}
+
 /// Resumes the coroutine of a waiter that has come to its end. [-0, +0]
 #[inline(always)]
-unsafe fn resume_with(L: *mut lua_State, state: StateRef, waiter: Waiter, values: c_int) {
+unsafe fn resume_with(L: *mut lua_State, state: StateRef, recipient: Recipient, values: c_int) {
     // SAFETY: the stacks have room, or nothing is pushed.
     unsafe {
-        let co = waiter.thread.0;
-        if waiter.all {
+        let co = recipient.co;
+        if recipient.all {
             ffi::lua_pushboolean(co, 1);
             resume(L, state, co, 1);
         } else if values <= ROOM || ffi::lua_checkstack(co, values + 1) != 0 {

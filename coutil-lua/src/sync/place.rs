@@ -63,23 +63,43 @@ pub(crate) fn waiter_key(waiter: WaiterId) -> ffi::lua_Integer {
     waiter.index() as ffi::lua_Integer + 1
 }
 
+/// Of strings of at most so many bytes Lua has only one with the same contents, so its address stands for it. A longer one
+/// may be equal to the key of a queue, and be another one all the same, which is collected while the key lives.
+const INTERNED: usize = 40;
+
 /// The place of the value at `index`, if it has one: nobody can wait for a value that has none. [-0, +0 or 1: the
 /// home] Never raises.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn find(L: *mut lua_State, state: StateRef, index: c_int) -> Option<Place> {
+    // SAFETY: as the callee; only a string is read as one, as a number would be converted in place.
+    unsafe {
+        let kind = ffi::lua_type(L, index);
+        if kind == ffi::LUA_TSTRING {
+            let mut len = 0;
+            let address = ffi::lua_tolstring(L, index, &mut len) as usize;
+            if len <= INTERNED
+                && let Some(queue) = state.touch(|state| state.cached(address))
+            {
+                return Some(Place { queue, home: 0 });
+            }
+        }
+        find_by_table(L, state, index, kind)
+    }
+}
+
+/// As [`find`], for what is not at hand.
+unsafe fn find_by_table(L: *mut lua_State, state: StateRef, index: c_int, kind: c_int) -> Option<Place> {
     // SAFETY: the upvalues are those of `super::upvalue`; raw accesses run no Lua code.
     unsafe {
-        match ffi::lua_type(L, index) {
+        match kind {
             ffi::LUA_TSTRING => {
-                let address = ffi::lua_tostring(L, index) as usize;
-                match state.touch(|state| state.cached(address)) {
-                    Some(queue) => Some(Place { queue, home: 0 }),
-                    None => {
-                        let place = find_strong(L, index)?;
-                        state.touch(|state| state.cache(address, place.queue));
-                        Some(place)
-                    }
+                let place = find_strong(L, index)?;
+                let mut len = 0;
+                let address = ffi::lua_tolstring(L, index, &mut len) as usize;
+                if len <= INTERNED {
+                    state.touch(|state| state.cache(address, place.queue));
                 }
+                Some(place)
             }
             ffi::LUA_TNUMBER | ffi::LUA_TBOOLEAN | ffi::LUA_TLIGHTUSERDATA => find_strong(L, index),
             ffi::LUA_TNONE | ffi::LUA_TNIL => None,
@@ -123,7 +143,7 @@ pub(crate) unsafe fn of_home(L: *mut lua_State) -> Option<Place> {
 
 /// The place of the value at `index`, made if it has none. [-0, +0 or 1: the home] Raises for memory, and for a value
 /// that cannot be an event.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn obtain(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
     // SAFETY: as `find`.
     unsafe {

@@ -42,7 +42,7 @@ pub(crate) enum Resumption {
 }
 
 /// Ends a wait, if the library has not done so: somebody else resumed the coroutine.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> Resumption {
     // SAFETY: any number is fine as a token: what it finds has to be a wait of this very coroutine.
     unsafe {
@@ -81,7 +81,7 @@ pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int)
 
 /// Suspends the running coroutine, which waits for the event at `place` from now on. The values on the stack stay there
 /// meanwhile, and hold the event. [see `suspend`] Raises for memory.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn suspend_at<A: Await>(
     L: *mut lua_State,
     state: StateRef,
