@@ -6,17 +6,17 @@ use mlua::ffi;
 use std::ffi::CStr;
 use std::io::Write;
 
-/// Reports the error on the top of `co`, which died of it. [`co`: -1, +0] Never raises.
+/// Reports the error on the top of `L`, of which `co` died. [-1, +0] Never raises.
 pub(crate) unsafe fn report(L: *mut lua_State, co: *mut lua_State) {
     // SAFETY: `co` is anchored by the caller, and another thread than `L`.
     unsafe {
-        if ffi::lua_checkstack(L, 8) == 0 {
-            ffi::lua_pop(co, 1);
+        if ffi::lua_checkstack(L, 8) == 0 || ffi::lua_checkstack(co, 1) == 0 {
+            ffi::lua_pop(L, 1);
             write(b"coutil: stack overflow while an error was reported\n");
             return;
         }
         ffi::lua_pushcfunction(L, handle);
-        ffi::lua_xmove(co, L, 1);
+        ffi::lua_insert(L, -2);
         ffi::lua_pushthread(co);
         ffi::lua_xmove(co, L, 1);
         call(L, 2);

@@ -28,7 +28,7 @@ pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_Sta
         if too_deep {
             state.touch(|state| state.depth -= 1);
             ffi::lua_pop(co, nargs);
-            ffi::lua_pushstring(co, c"C stack overflow".as_ptr());
+            ffi::lua_pushliteral(L, c"C stack overflow");
             report::report(L, co);
             return;
         }
@@ -54,9 +54,18 @@ unsafe fn failed(L: *mut lua_State, _state: StateRef, co: *mut lua_State) {
     // SAFETY: as `resume`.
     unsafe {
         #[cfg(feature = "lua51")]
+        if ffi::lua_status(co) == ffi::LUA_YIELD {
+            // The message was put where the frame of the suspended function has its values.
+            ffi::lua_settop(co, 0);
+            ffi::lua_pushliteral(L, c"C stack overflow");
+            report::report(L, co);
+            return;
+        }
+        #[cfg(feature = "lua51")]
         if crate::spawn::handle(L, co) {
             return;
         }
+        ffi::lua_xmove(co, L, 1);
         report::report(L, co);
     }
 }

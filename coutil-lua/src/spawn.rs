@@ -63,9 +63,9 @@ pub(crate) unsafe fn handle(L: *mut lua_State, co: *mut lua_State) -> bool {
         unsafe { ffi::lua_call(L, 1, 0) };
         0
     }
-    // SAFETY: `co` is anchored by the caller; it was not resumed if it is still suspended, and is left alone then.
+    // SAFETY: `co` is anchored by the caller, and dead.
     unsafe {
-        if ffi::lua_status(co) == ffi::LUA_YIELD || ffi::lua_checkstack(co, 4) == 0 {
+        if ffi::lua_checkstack(co, 4) == 0 {
             return false;
         }
         state::push_field(L, field::SPAWNED);
@@ -86,6 +86,7 @@ pub(crate) unsafe fn handle(L: *mut lua_State, co: *mut lua_State) -> bool {
         ffi::lua_pop(L, 1);
         crate::raw::compat::set_level(L, co);
         if ffi::lua_pcall(co, 2, 0, 0) != ffi::LUA_OK {
+            ffi::lua_xmove(co, L, 1);
             crate::report::report(L, co);
         }
         true

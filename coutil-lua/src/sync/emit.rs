@@ -240,7 +240,7 @@ unsafe fn resume_with(L: *mut lua_State, state: StateRef, recipient: Recipient, 
             ffi::lua_xmove(L, co, values);
             resume(L, state, co, values);
         } else {
-            ffi::lua_pushliteral(co, c"stack overflow (too many values)");
+            ffi::lua_pushliteral(L, c"stack overflow (too many values)");
             crate::report::report(L, co);
         }
     }

@@ -116,7 +116,8 @@ T.test("catch gives the original error to the handler, once [10 5.1.1] [10 5.3.3
   T.eq(got:find("chunk:3: attempt to perform arithmetic", 1, true), 1)
 end)
 
-T.test("an error function as the body has no position [10 5.3.3]", function ()
+T.test_if(T.version ~= "5.1", "the body is called by a Lua function there, which has a position",
+  "an error function as the body has no position [10 5.3.3]", function ()
   local got
   catch(function (err) got = err end, error, "text")
   T.eq(got, "text")
