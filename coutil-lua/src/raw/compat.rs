@@ -33,17 +33,6 @@ unsafe extern "C-unwind" {
     fn lua_setlevel(from: *mut lua_State, to: *mut lua_State);
 }
 
-/// Whether `L` is the main thread of its state. Raises nothing.
-#[cfg(any(feature = "lua51", feature = "lua52"))]
-pub(crate) unsafe fn is_main(L: *mut lua_State) -> bool {
-    // SAFETY: pushes and pops one value.
-    unsafe {
-        let main = ffi::lua_pushthread(L) == 1;
-        ffi::lua_pop(L, 1);
-        main
-    }
-}
-
 /// Whether the running coroutine can yield, as far as the version can tell.
 #[cfg(not(any(feature = "lua51", feature = "lua52")))]
 #[inline]
@@ -61,43 +50,38 @@ pub(crate) unsafe fn is_yieldable(L: *mut lua_State) -> bool {
 pub(crate) unsafe fn is_yieldable(L: *mut lua_State) -> bool {
     /// Deeper frames are not looked at: the walk takes quadratic time.
     const LEVELS: c_int = 60;
-    // SAFETY: `ar` is filled in by `lua_getstack` before it is read; `lua_getinfo` pushes one value for "f".
+    // SAFETY: `ar` is filled in by `lua_getstack` before it is used; `lua_getinfo` pushes the function for "f".
     unsafe {
-        if is_main(L) {
-            return false;
-        }
-        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        let top = ffi::lua_gettop(L);
+        let mut yieldable = ffi::lua_pushthread(L) == 0;
+        let mut ar = std::mem::MaybeUninit::<ffi::lua_Debug>::uninit();
         let own = 1 + super::error::AWAIT;
-        for level in own..own + LEVELS {
-            if ffi::lua_getstack(L, level, &mut ar) == 0 {
-                break;
+        let mut level = own;
+        while yieldable && level < own + LEVELS && ffi::lua_getstack(L, level, ar.as_mut_ptr()) != 0 {
+            ffi::lua_getinfo(L, c"f".as_ptr(), ar.as_mut_ptr());
+            if ffi::lua_iscfunction(L, -1) != 0 {
+                yieldable = passes_yields(L);
             }
-            ffi::lua_getinfo(L, c"S".as_ptr(), &mut ar);
-            if *ar.what == b'C' as std::ffi::c_char && !passes_yields(L, &mut ar) {
-                return false;
-            }
+            ffi::lua_settop(L, top);
+            level += 1;
         }
-        true
+        ffi::lua_settop(L, top);
+        yieldable
     }
 }
 
 /// Of 5.1's C functions none can be yielded across.
 #[cfg(feature = "lua51")]
-unsafe fn passes_yields(_: *mut lua_State, _: &mut ffi::lua_Debug) -> bool {
+unsafe fn passes_yields(_: *mut lua_State) -> bool {
     false
 }
 
 /// Of the C functions of 5.2's libraries only `pcall`, `xpcall` and `dofile` can be yielded across. Other C functions may
-/// be; the yield itself tells.
+/// be; the yield itself tells. The function is on the top.
 #[cfg(feature = "lua52")]
-unsafe fn passes_yields(L: *mut lua_State, ar: &mut ffi::lua_Debug) -> bool {
-    // SAFETY: "f" pushes the function, which is popped.
-    unsafe {
-        ffi::lua_getinfo(L, c"f".as_ptr(), ar);
-        let function = to_cfunction(L, -1) as usize;
-        ffi::lua_pop(L, 1);
-        !barriers().contains(&function)
-    }
+unsafe fn passes_yields(L: *mut lua_State) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { !barriers().contains(&(to_cfunction(L, -1) as usize)) }
 }
 
 /// The C functions of the standard libraries that cannot be yielded across, by their addresses. Read once for the
