@@ -6,27 +6,8 @@ local memory = require "memory"
 local maxinteger = math.maxinteger or 2 ^ 53
 local mininteger = math.mininteger or -2 ^ 53
 
--- The call must raise this error, whatever its position.
-local function raises(want, f, ...)
-  local got = T.raises(want, f, ...)
-  T.eq((got:gsub("^[^:]*:%d+: ", "")), want)
-end
-
--- Compares all results of a call.
-local function returns(want, ...)
-  T.same(T.pack(...), want)
-end
-
-local function resizable(contents)
-  local m = memory.create()
-  m:resize(#contents, contents)
-  return m
-end
-
--- Both kinds with the same contents.
-local function both(contents)
-  return { memory.create(contents), resizable(contents) }
-end
+local M = require "memory_testing"
+local raises, returns, resizable, both = M.raises, M.returns, M.resizable, M.both
 
 T.test("the module has these functions and sets no global", function ()
   local names = {}
