@@ -135,6 +135,26 @@ mod tests {
             .exec()
     }
 
+    /// [70 6.4.4] What was resized or closed meanwhile is found where it is now.
+    #[test]
+    fn storage_is_looked_up_again() -> Result<()> {
+        let lua = lua()?;
+        lua.load(
+            r#"
+            local m = memory.create()
+            for _, size in ipairs { 1, 100000, 3, 0, 50 } do
+                m:resize(size, "x")
+                assert(output(m) == size and input(m) == ("x"):rep(size))
+            end
+            m = memory.create()
+            m:resize(10)
+            getmetatable(m).__gc(m)
+            assert(output(m) == 0 and input(m) == "")
+            "#,
+        )
+        .exec()
+    }
+
     /// [70 6.4.5]
     #[test]
     fn bytes_end_at_their_length() -> Result<()> {
