@@ -113,6 +113,15 @@ unsafe fn push_awaits(L: *mut lua_State) {
                 (c"settle", promise::parts::finish),
             ],
         );
+        #[cfg(feature = "luajit")]
+        {
+            // LuaJIT's function for it is a fast one, so it is taken from the library.
+            ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+            ffi::lua_getfield(L, -1, c"coroutine".as_ptr());
+            ffi::lua_getfield(L, -1, c"yield".as_ptr());
+            ffi::lua_setfield(L, -4, c"yield".as_ptr());
+            ffi::lua_pop(L, 2);
+        }
         run(L, include_str!("sync/await.lua"), c"=coutil", 1);
         ffi::lua_pushvalue(L, -1);
         state::set_field(L, field::AWAITS);

@@ -6,7 +6,7 @@
 
 use crate::raw::{c_int, compat, lua_State};
 use crate::report;
-use crate::state::StateRef;
+use crate::state::{Delivery, StateRef};
 use mlua::ffi;
 
 /// LuaJIT does not bound the nesting of resumptions, and dies of it; the other versions stop at about this depth.
@@ -29,7 +29,7 @@ pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_Sta
             state.touch(|state| state.depth -= 1);
             ffi::lua_pop(co, nargs);
             ffi::lua_pushliteral(L, c"C stack overflow");
-            report::report(L, co);
+            report(L, state, co);
             return;
         }
         let mut nres = 0;
@@ -50,7 +50,7 @@ pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_Sta
 /// The error is on the top of `co`, which is dead; or it was not resumed at all, for the depth of C calls, and is still
 /// suspended.
 #[cold]
-unsafe fn failed(L: *mut lua_State, _state: StateRef, co: *mut lua_State) {
+unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State) {
     // SAFETY: as `resume`.
     unsafe {
         #[cfg(feature = "lua51")]
@@ -58,7 +58,7 @@ unsafe fn failed(L: *mut lua_State, _state: StateRef, co: *mut lua_State) {
             // The message was put where the frame of the suspended function has its values.
             ffi::lua_settop(co, 0);
             ffi::lua_pushliteral(L, c"C stack overflow");
-            report::report(L, co);
+            report(L, state, co);
             return;
         }
         #[cfg(feature = "lua51")]
@@ -66,6 +66,17 @@ unsafe fn failed(L: *mut lua_State, _state: StateRef, co: *mut lua_State) {
             return;
         }
         ffi::lua_xmove(co, L, 1);
+        report(L, state, co);
+    }
+}
+
+/// Reports the error on the top of `L`. The coroutine is not being resumed any more: what the handler does with it counts
+/// as anybody's.
+unsafe fn report(L: *mut lua_State, state: StateRef, co: *mut lua_State) {
+    // SAFETY: as `report::report`.
+    unsafe {
+        let delivery = state.touch(|state| std::mem::replace(&mut state.delivery, Delivery::NONE));
         report::report(L, co);
+        state.touch(|state| state.delivery = delivery);
     }
 }

@@ -77,8 +77,10 @@ pub(crate) unsafe fn handle(L: *mut lua_State, co: *mut lua_State) -> bool {
             return false;
         }
         // stack: handlers, coroutine, handler
-        ffi::lua_pushcfunction(co, call);
-        ffi::lua_xmove(L, co, 1);
+        // Made on `L`: an error for memory on the dead coroutine would end the process.
+        ffi::lua_pushcfunction(L, call);
+        ffi::lua_insert(L, -2);
+        ffi::lua_xmove(L, co, 2);
         ffi::lua_pushvalue(co, -3);
         ffi::lua_remove(co, -4);
         ffi::lua_pushnil(L);

@@ -153,6 +153,9 @@ impl State {
     pub(crate) fn serve(&mut self, take: bool) {
         for index in 0..self.serving.len() {
             if let Some(event) = self.events.data_mut(self.serving[index]) {
+                if take && event.oldest == event.next {
+                    continue;
+                }
                 event.oldest = if take { event.oldest.wrapping_add(1) } else { event.oldest.wrapping_sub(1) };
             }
         }
@@ -195,11 +198,13 @@ impl State {
     #[inline]
     fn started(&mut self, _waiter: WaiterId) {
         // A waiter that is used again was not prepared.
-        let _prepared = self.preparing.take().is_some();
+        let _prepared = self.preparing.take_if(|preparing| *preparing == _waiter).is_some();
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         if _prepared && let Some(waiter) = self.events.get(_waiter) {
             let former = self.threads.insert(waiter.thread.0, _waiter);
-            if let Some(former) = former {
+            if let Some(former) = former
+                && former != _waiter
+            {
                 self.events.remove(former);
             }
         }

@@ -11,12 +11,13 @@
 //!   suspends [`sheltered`], in a function of its own.
 //! - 5.2: nothing tells whether a coroutine can yield. A function that yields is called by `lua_pcallk`: if the yield
 //!   fails, that comes back as an error at once, and the operation, which nobody can have seen, is withdrawn.
-//! - 5.1 and LuaJIT: no continuations. The await function is a Lua function (`await.lua`) that calls two C functions:
-//!   the first prepares, and ends with `lua_yield`, which here *returns* once it is certain that the coroutine will
-//!   suspend, so the operation starts after it, and needs no withdrawal; the second does the rest. There is no token: a
-//!   coroutine has at most one operation.
+//! - 5.1 and LuaJIT: no continuations. The await function is a Lua function (`await.lua`) that calls two C functions.
+//!   On 5.1 the first prepares, and ends with `lua_yield`, which there *returns* once it is certain that the coroutine
+//!   will suspend, so the operation starts after it, and needs no withdrawal; the second does the rest. On LuaJIT the Lua
+//!   function itself yields in between. There is no token: a coroutine has at most one operation.
 
 use crate::raw::{c_int, error, lua_State};
+#[cfg(not(feature = "luajit"))]
 use mlua::ffi;
 
 /// An await function, seen from its end.
@@ -51,8 +52,11 @@ mod version {
             let token = ctx as u64 >> INDEX_BITS;
             let top = ffi::lua_gettop(L);
             let mut base = ctx as c_int & INDEX_MAX;
-            while base == INDEX_MAX && base < top && to_id(L, base) != token {
-                base += 1; // a large frame
+            if base == INDEX_MAX {
+                // A large frame.
+                while base < top && to_id(L, base) != token {
+                    base += 1;
+                }
             }
             let intact = base <= top && to_id(L, base) == token;
             A::resumed(L, token, if intact { base } else { 0 })
@@ -80,10 +84,12 @@ mod version {
     pub(crate) unsafe fn sheltered<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: as `suspend`. `lua_callk` does not return, as `park` yields.
         unsafe {
+            // Room for the call: making it would be a step of the collector, in between.
+            ffi::luaL_checkstack(L, ROOM, std::ptr::null());
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            start();
             ffi::lua_pushcfunction(L, park);
+            start();
             ffi::lua_callk(L, 0, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
             resumed::<A>(L, ffi::LUA_YIELD, context(token, base))
         }
@@ -110,10 +116,12 @@ mod version {
     pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: `lua_pcallk` returns only if `park` raised: otherwise Lua goes on in `resumed`.
         unsafe {
+            // Room for the call: making it would be a step of the collector, in between.
+            ffi::luaL_checkstack(L, ROOM, std::ptr::null());
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            start();
             ffi::lua_pushcfunction(L, park);
+            start();
             let status = ffi::lua_pcallk(L, 0, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
             A::impossible(L, token);
             if status == ffi::LUA_ERRMEM {
@@ -134,12 +142,20 @@ mod version {
     /// what the C function has to return.
     #[inline]
     pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, _: u64, start: impl FnOnce()) -> c_int {
-        // SAFETY: `lua_yield` of these versions raises or returns; after it Lua is not called before the function
-        // returned.
+        // SAFETY: `lua_yield` of 5.1 raises or returns; after it Lua is not called before the function returned.
+        #[cfg(feature = "lua51")]
         unsafe {
             let results = ffi::lua_yield(L, 0);
             start();
             results
+        }
+        // LuaJIT's would not return in a hook, and finalizers count as such. There the Lua function yields, when this one
+        // returns nothing; that it can is certain.
+        #[cfg(feature = "luajit")]
+        {
+            let _ = L;
+            start();
+            0
         }
     }
 
@@ -147,6 +163,10 @@ mod version {
 }
 
 pub(crate) use version::{sheltered, suspend};
+
+/// More stack than a call of a C function takes (`LUA_MINSTACK` is 20).
+#[cfg(any(feature = "lua52", feature = "lua53", feature = "lua54", feature = "lua55"))]
+const ROOM: c_int = 60;
 
 /// Yields; what it is resumed with are its results.
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]

@@ -5,20 +5,51 @@
 local native = ...
 local finish = native.finish
 
+-- On LuaJIT the first returns nothing where it is to be yielded, and that is done here.
+local yield, select = native.yield, select
+
+local function park (...)
+  if select("#", ...) == 0 then return yield() end
+  return ...
+end
+
+if not yield then park = nil end
+
 local function one (start)
+  if park then
+    return function (event) return finish(park(start(event))) end
+  end
   return function (event) return finish(start(event)) end
 end
 
 local function several (start)
+  if park then
+    return function (...) return finish(park(start(...))) end
+  end
   return function (...) return finish(start(...)) end
 end
 
-local acquire, enqueue = native.acquire, native.enqueue
-local ready, results, start, settle = native.ready, native.results, native.start, native.settle
+-- A wait that certainly suspends.
+local function always (start)
+  if yield then
+    return function (event)
+      start(event)
+      return finish(yield())
+    end
+  end
+  return one(start)
+end
+
+local acquire, ready, results, settle = native.acquire, native.ready, native.results, native.settle
+local enqueue, start = native.enqueue, native.start
+if park then
+  enqueue = function (value) return park(native.enqueue(value)) end
+  start = function (home) return park(native.start(home)) end
+end
 
 return {
   event = {
-    await = one(native.event_await),
+    await = always(native.event_await),
     awaitany = several(native.event_awaitany),
     awaitall = several(native.event_awaitall),
   },

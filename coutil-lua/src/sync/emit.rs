@@ -158,9 +158,12 @@ unsafe fn is_suspended(_co: *mut lua_State, _waiter: WaiterId) -> bool {
             is_suspended_in_await(_co)
         }
     }
-    // Elsewhere a coroutine that waits can only be resumed, and then cancels its wait.
+    // Elsewhere a coroutine that waits can only be resumed, and then cancels its wait; but a hook may come in between.
     #[cfg(not(any(feature = "lua54", feature = "lua55")))]
-    true
+    // SAFETY: the coroutine is anchored.
+    unsafe {
+        ffi::lua_status(_co) == ffi::LUA_YIELD
+    }
 }
 
 /// Whether a coroutine is suspended in a function of ours, of those that wait for events.

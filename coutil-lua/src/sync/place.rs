@@ -179,10 +179,13 @@ unsafe fn create(L: *mut lua_State, state: StateRef, index: c_int) -> Place {
             }
             ffi::LUA_TFUNCTION if super::promise::push_home(L, index) => settle(L, state),
             _ => {
-                ffi::lua_pushvalue(L, index);
                 push_new_home(L);
-                ffi::lua_pushvalue(L, -1);
-                ffi::lua_insert(L, -3);
+                // A finalizer that ran meanwhile may have waited for the same value.
+                if let Some(place) = find(L, state, index) {
+                    return place;
+                }
+                ffi::lua_pushvalue(L, index);
+                ffi::lua_pushvalue(L, -2);
                 ffi::lua_rawset(L, ffi::lua_upvalueindex(upvalue::WEAK));
                 settle(L, state)
             }

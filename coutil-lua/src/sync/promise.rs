@@ -166,12 +166,12 @@ unsafe fn results_of_resume(L: *mut lua_State, base: c_int, home: c_int) -> c_in
     // SAFETY: a home is at `home`.
     unsafe {
         let count = ffi::lua_gettop(L) - base;
+        ffi::luaL_checkstack(L, 4, std::ptr::null());
         if count == 0 {
             ffi::lua_pushnil(L);
             return 1;
         }
         let own = ffi::lua_touserdata(L, home);
-        ffi::luaL_checkstack(L, 4, std::ptr::null());
         if ffi::lua_isfunction(L, base + 1) != 0 && push_home(L, base + 1) {
             let first = ffi::lua_touserdata(L, -1);
             ffi::lua_pop(L, 1);
@@ -204,7 +204,8 @@ unsafe extern "C-unwind" fn fulfill(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let count = ffi::lua_gettop(L);
-        ffi::luaL_checkstack(L, 8, std::ptr::null());
+        // Room for the emission as well: nothing may fail once the promise is fulfilled.
+        ffi::luaL_checkstack(L, 2 * count + 40, c"too many values".as_ptr());
         ffi::lua_getuservalue(L, ffi::lua_upvalueindex(HOME));
         if count > 0 {
             ffi::lua_createtable(L, count, 0);

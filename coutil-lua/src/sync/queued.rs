@@ -50,13 +50,15 @@ unsafe fn store(L: *mut lua_State, state: StateRef) {
             ffi::lua_pushinteger(L, count.into());
             ffi::lua_rawseti(L, 2, 1);
         }
-        // stack: event, record
+        // What runs finalizers comes before the place: one of them could sweep it out.
+        ffi::lua_createtable(L, 1, 0);
+        // stack: event, record, table
         place::sweep_if_due(L, state);
         let place = place::obtain(L, state, 1);
         place::push_value(L, place, place::records_key(place.queue));
         if ffi::lua_isnil(L, -1) != 0 {
             ffi::lua_pop(L, 1);
-            ffi::lua_createtable(L, 1, 0);
+            ffi::lua_pushvalue(L, 3);
             ffi::lua_pushvalue(L, -1);
             place::set_value(L, place, place::records_key(place.queue));
         }
@@ -242,6 +244,7 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
         let state = StateRef::of(L);
         suspend::check_yieldable(L);
         wait::check_all(L);
+        wait::obtain_all(L);
         let top = ffi::lua_gettop(L);
         let call = state.with(L, State::begin_serving);
         let mut others = false;

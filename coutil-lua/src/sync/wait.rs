@@ -63,6 +63,8 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
             state.touch(|state| state.is_waiter(waiter, L)).then_some(waiter)
         };
         if let Some(waiter) = waiter {
+            // The values that it was resumed with may have taken all the room.
+            ffi::luaL_checkstack(L, 8, std::ptr::null());
             place::withdraw(L, state, waiter);
         }
         Resumption::Over
@@ -90,7 +92,11 @@ pub(crate) unsafe fn suspend_at<A: Await>(
 ) -> c_int {
     // SAFETY: `start` calls no Lua.
     unsafe {
-        let again = state.touch(|state| state.delivered(L, place.queue, place.is_strong()));
+        // On 5.2 the wait may turn out impossible, and then takes its anchor with it.
+        let again = match cfg!(feature = "lua52") {
+            true => None,
+            false => state.touch(|state| state.delivered(L, place.queue, place.is_strong())),
+        };
         let waiter = match again {
             Some(waiter) => waiter,
             None => {
@@ -133,6 +139,7 @@ pub(crate) unsafe extern "C-unwind" fn await_any(L: *mut lua_State) -> c_int {
         if !check_all(L) {
             error::raise_text(L, error::AWAIT, c"non-nil value expected");
         }
+        obtain_all(L);
         await_several::<Events>(L, false, |_| {})
     }
 }
@@ -146,6 +153,7 @@ pub(crate) unsafe extern "C-unwind" fn await_all(L: *mut lua_State) -> c_int {
             ffi::lua_pushboolean(L, 1);
             return 1;
         }
+        obtain_all(L);
         await_several::<Events>(L, true, |_| {})
     }
 }
@@ -165,12 +173,30 @@ pub(crate) unsafe fn check_all(L: *mut lua_State) -> bool {
     }
 }
 
-/// Waits for the events on the stack, which were checked; `also` is done when the wait begins.
+/// Makes places for the events on the stack, which were checked. Finalizers may run meanwhile, and may wait or emit; so
+/// this comes before anything is prepared. [-0, +0] Raises for memory.
+pub(crate) unsafe fn obtain_all(L: *mut lua_State) {
+    // SAFETY: as `obtain`.
+    unsafe {
+        let state = StateRef::of(L);
+        place::sweep_if_due(L, state);
+        let top = ffi::lua_gettop(L);
+        for index in 1..=top {
+            if ffi::lua_isnil(L, index) == 0 {
+                place::obtain(L, state, index);
+                ffi::lua_settop(L, top);
+            }
+        }
+    }
+}
+
+/// Waits for the events on the stack, which have their places; `also` is done when the wait begins. From here to the
+/// suspension there is no step of the collector, so no finalizer comes in between. (A string whose queue a finalizer swept
+/// out gets another one without one.)
 pub(crate) unsafe fn await_several<A: Await>(L: *mut lua_State, all: bool, also: fn(&mut State)) -> c_int {
     // SAFETY: as `await_one`.
     unsafe {
         let state = StateRef::of(L);
-        place::sweep_if_due(L, state);
         let waiter = state.with(L, |state| state.prepare(L, all));
         let top = ffi::lua_gettop(L);
         for index in 1..=top {
