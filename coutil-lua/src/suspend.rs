@@ -84,13 +84,12 @@ mod version {
     pub(crate) unsafe fn sheltered<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: as `suspend`. `lua_callk` does not return, as `park` yields.
         unsafe {
-            // Room for the call: making it would be a step of the collector, in between.
-            ffi::luaL_checkstack(L, ROOM, std::ptr::null());
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            ffi::lua_pushcfunction(L, park);
-            start();
-            ffi::lua_callk(L, 0, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
+            let mut start = Some(start);
+            let mut first = Start::new(&mut start);
+            first.push(L);
+            ffi::lua_callk(L, 1, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
             resumed::<A>(L, ffi::LUA_YIELD, context(token, base))
         }
     }
@@ -116,13 +115,12 @@ mod version {
     pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: `lua_pcallk` returns only if `park` raised: otherwise Lua goes on in `resumed`.
         unsafe {
-            // Room for the call: making it would be a step of the collector, in between.
-            ffi::luaL_checkstack(L, ROOM, std::ptr::null());
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            ffi::lua_pushcfunction(L, park);
-            start();
-            let status = ffi::lua_pcallk(L, 0, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
+            let mut start = Some(start);
+            let mut first = Start::new(&mut start);
+            first.push(L);
+            let status = ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
             A::impossible(L, token);
             if status == ffi::LUA_ERRMEM {
                 ffi::lua_error(L);
@@ -164,15 +162,47 @@ mod version {
 
 pub(crate) use version::{sheltered, suspend};
 
-/// More stack than a call of a C function takes (`LUA_MINSTACK` is 20).
-#[cfg(any(feature = "lua52", feature = "lua53", feature = "lua54", feature = "lua55"))]
-const ROOM: c_int = 60;
+/// What [`park`] is to do first.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+struct Start {
+    run: unsafe fn(*mut std::ffi::c_void),
+    data: *mut std::ffi::c_void,
+}
 
-/// Yields; what it is resumed with are its results.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+impl Start {
+    fn new<F: FnOnce()>(start: &mut Option<F>) -> Self {
+        unsafe fn run<F: FnOnce()>(data: *mut std::ffi::c_void) {
+            // SAFETY: `data` is the option below, which lasts as long as the frame that has it.
+            if let Some(start) = unsafe { (*data.cast::<Option<F>>()).take() } {
+                start();
+            }
+        }
+        Self { run: run::<F>, data: std::ptr::from_mut(start).cast() }
+    }
+
+    /// Pushes [`park`] and its argument. [-0, +2]
+    unsafe fn push(&mut self, L: *mut lua_State) {
+        // SAFETY: pushes a C function and a pointer.
+        unsafe {
+            ffi::lua_pushcfunction(L, park);
+            ffi::lua_pushlightuserdata(L, std::ptr::from_mut(self).cast());
+        }
+    }
+}
+
+/// `(start)`: begins the operation and yields; what it is resumed with are its results. The call itself may be a step of
+/// the collector, or run a hook, so the operation begins inside it.
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]
 pub(crate) unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
-    // SAFETY: raises where it cannot yield.
-    unsafe { ffi::lua_yield(L, 0) }
+    // SAFETY: what it points to is in the frame of the caller, which lasts until the yield. `lua_yield` raises where it
+    // cannot yield.
+    unsafe {
+        let start = ffi::lua_touserdata(L, 1).cast::<Start>();
+        ffi::lua_settop(L, 0);
+        ((*start).run)((*start).data);
+        ffi::lua_yield(L, 0)
+    }
 }
 
 /// Raises `unable to yield` unless the coroutine can, as far as the version can tell.
