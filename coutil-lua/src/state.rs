@@ -80,8 +80,11 @@ pub(crate) struct State {
     pub(crate) joining: Vec<QueueId>,
     /// The queues of which `queued.awaitall` takes a stored emission when it starts to wait for the other ones.
     pub(crate) serving: Vec<QueueId>,
-    /// The waiter in preparation. If an error stopped that, the next preparation frees it.
+    /// The waiter in preparation.
     preparing: Option<WaiterId>,
+    /// Waiters whose preparation was interrupted by a finalizer that waits too, or stopped by an error; with the queues
+    /// that they are about to join.
+    interrupted: Vec<(WaiterId, Vec<QueueId>)>,
     /// The waiter that a coroutine is, on versions where it has no stack slot for that.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
     threads: rustc_hash::FxHashMap<*mut lua_State, WaiterId>,
@@ -99,6 +102,8 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// So many interrupted preparations are kept; the oldest of more have failed, as finalizers do not nest so deep.
+    const INTERRUPTED: usize = 16;
     /// So many values without waiters are kept before they are swept out.
     pub(crate) const STRONG_LIMIT: usize = 64;
 
@@ -110,6 +115,7 @@ impl State {
             joining: Vec::new(),
             serving: Vec::new(),
             preparing: None,
+            interrupted: Vec::new(),
             #[cfg(any(feature = "lua51", feature = "luajit"))]
             threads: Default::default(),
             strong: 0,
@@ -123,8 +129,13 @@ impl State {
 
     /// Makes a waiter. It counts as being prepared until [`join`](Self::join).
     pub(crate) fn prepare(&mut self, thread: *mut lua_State, all: bool) -> WaiterId {
-        if let Some(failed) = self.preparing.take() {
-            self.events.remove(failed);
+        if let Some(other) = self.preparing.take() {
+            // An error stopped it; or this is a finalizer in the middle of it, and it goes on afterwards.
+            if self.interrupted.len() == Self::INTERRUPTED {
+                let (failed, _) = self.interrupted.remove(0);
+                self.events.remove(failed);
+            }
+            self.interrupted.push((other, std::mem::take(&mut self.joining)));
         }
         self.joining.clear();
         let wait = if all { Wait::All } else { Wait::Any };
@@ -198,7 +209,11 @@ impl State {
     #[inline]
     fn started(&mut self, _waiter: WaiterId) {
         // A waiter that is used again was not prepared.
-        let _prepared = self.preparing.take_if(|preparing| *preparing == _waiter).is_some();
+        let mut _prepared = self.preparing.take_if(|preparing| *preparing == _waiter).is_some();
+        if !_prepared && let Some(index) = self.interrupted.iter().rposition(|(other, _)| *other == _waiter) {
+            self.joining = self.interrupted.swap_remove(index).1;
+            _prepared = true;
+        }
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         if _prepared && let Some(waiter) = self.events.get(_waiter) {
             let former = self.threads.insert(waiter.thread.0, _waiter);
@@ -208,6 +223,11 @@ impl State {
                 self.events.remove(former);
             }
         }
+    }
+
+    /// Whether somebody is about to join queues that may look idle.
+    pub(crate) fn is_preparing(&self) -> bool {
+        self.preparing.is_some() || !self.interrupted.is_empty()
     }
 
     /// Ends a waiter.

@@ -271,7 +271,7 @@ pub(crate) unsafe extern "C-unwind" fn collect(L: *mut lua_State) -> c_int {
 pub(crate) unsafe fn sweep_if_due(L: *mut lua_State, state: StateRef) {
     // SAFETY: as `sweep`.
     unsafe {
-        if state.touch(|state| state.strong >= state.strong_limit) {
+        if state.touch(|state| state.strong >= state.strong_limit && !state.is_preparing()) {
             sweep(L, state);
         }
     }
