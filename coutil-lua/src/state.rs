@@ -227,7 +227,8 @@ impl State {
 
     /// Whether somebody is about to join queues that may look idle.
     pub(crate) fn is_preparing(&self) -> bool {
-        self.preparing.is_some() || !self.interrupted.is_empty()
+        let exists = |waiter: WaiterId| self.events.get(waiter).is_some();
+        self.preparing.is_some_and(exists) || self.interrupted.iter().any(|(waiter, _)| exists(*waiter))
     }
 
     /// Ends a waiter.
