@@ -1,0 +1,111 @@
+//! What reaches a loop from elsewhere: tasks to run, and operations that tasks ended.
+
+use crate::schedule::OpId;
+use crate::sys::poller::Waker;
+use async_task::{Runnable, Task};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[derive(Default)]
+struct Inbox {
+    tasks: Vec<Runnable>,
+    ended: Vec<OpId>,
+    waker: Option<Waker>,
+}
+
+/// One for each loop, shared with its tasks.
+#[derive(Default)]
+pub(crate) struct Remote {
+    inbox: Mutex<Inbox>,
+    /// Whether the inbox has something in it.
+    full: AtomicBool,
+    /// Whether the loop waits, and has to be woken.
+    asleep: AtomicBool,
+}
+
+impl Remote {
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        self.inbox().waker = Some(waker);
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Inbox)) {
+        let mut inbox = self.inbox();
+        put(&mut inbox);
+        self.full.store(true, Ordering::SeqCst);
+        if self.asleep.swap(false, Ordering::SeqCst)
+            && let Some(waker) = &inbox.waker
+        {
+            waker.wake();
+        }
+    }
+
+    /// Whether there is nothing to be done; then whoever puts something there wakes the loop, until it is awake.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.is_full()
+    }
+
+    pub(crate) fn awake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::SeqCst)
+    }
+
+    /// Takes the tasks that are to be run, and tells of the operations that were ended.
+    pub(crate) fn empty(&self, mut ended: impl FnMut(OpId)) -> Vec<Runnable> {
+        let mut inbox = self.inbox();
+        self.full.store(false, Ordering::SeqCst);
+        inbox.ended.drain(..).for_each(&mut ended);
+        std::mem::take(&mut inbox.tasks)
+    }
+
+    /// Tells of the operations that were ended since.
+    pub(crate) fn ended(&self, mut ended: impl FnMut(OpId)) {
+        let mut inbox = self.inbox();
+        inbox.ended.drain(..).for_each(&mut ended);
+        self.full.store(!inbox.tasks.is_empty(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn end(&self, op: OpId) {
+        self.put(|inbox| inbox.ended.push(op));
+    }
+
+    /// Makes a task that the loop runs; `op` is ended with it, whatever becomes of it.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, op: Option<OpId>, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        /// Ends the operation also when the future panics.
+        struct End(Arc<Remote>, OpId);
+        impl Drop for End {
+            fn drop(&mut self) {
+                self.0.end(self.1);
+            }
+        }
+        let end = op.map(|op| End(self.clone(), op));
+        let remote = Arc::downgrade(self);
+        let (runnable, task) = async_task::spawn(
+            async move {
+                let _end = end;
+                future.await
+            },
+            move |runnable| {
+                // A loop that is gone runs nothing: the future is dropped.
+                if let Some(remote) = remote.upgrade() {
+                    remote.put(|inbox| inbox.tasks.push(runnable));
+                }
+            },
+        );
+        runnable.schedule();
+        task
+    }
+}

@@ -1,0 +1,363 @@
+//! What a loop does with its sources.
+
+use crate::core::{Attempt, Class, Loop, OpId, Outcome, SourceId};
+use crate::error::{Error, Result};
+use crate::source::{Connection, Item, Kind, Output, Readiness, Source};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SocketFlags};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+impl Source {
+    /// An operation is given up. Returns how much output is abandoned by that.
+    pub(crate) fn abandon(&mut self, op: OpId, by: Option<usize>) -> usize {
+        if self.reader == Some(op) {
+            self.reader = None;
+        }
+        let mut abandoned = 0;
+        for item in &mut self.queue {
+            if item.op == op {
+                item.op = OpId::NONE;
+                if let Output::Connect { former } = &mut item.output {
+                    *former = by;
+                }
+                abandoned += usize::from(item.is_abandoned());
+            }
+        }
+        abandoned
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let what = match self.kind {
+            Kind::TcpStream => "tcp stream",
+            Kind::TcpListener => "tcp listener",
+        };
+        let reader = if self.reader.is_some() { ", read" } else { "" };
+        format!("fd {} {what}, {} queued{reader}", self.fd.as_raw_fd(), self.queue.len())
+    }
+}
+
+impl<W> Loop<W> {
+    /// Adds a descriptor. It is registered with the poller when something waits for it.
+    pub fn add(&mut self, fd: OwnedFd, kind: Kind, connected: bool) -> SourceId {
+        let connection = if connected { Connection::Connected } else { Connection::None };
+        self.sources.insert(Source::new(fd, kind, connection))
+    }
+
+    /// The descriptor of a source; `None` if it was closed.
+    pub fn fd(&self, source: SourceId) -> Option<BorrowedFd<'_>> {
+        self.sources.get(source).map(Source::fd)
+    }
+
+    /// The operation that reads from a source, or accepts.
+    pub fn reader(&self, source: SourceId) -> Option<OpId> {
+        self.sources.get(source)?.reader
+    }
+
+    /// Closes a source. Its output that is not sent yet is lost; the operations that wait for that end with `operation
+    /// canceled`. The one that reads is returned, held, for the host to deliver at once.
+    pub fn close(&mut self, id: SourceId) -> Option<OpId> {
+        let foreign = self.is_foreign();
+        let mut source = self.sources.remove(id)?;
+        if source.registered
+            && !foreign
+            && let Some(poller) = &self.poller
+        {
+            poller.remove(source.fd());
+        }
+        for item in source.queue.drain(..) {
+            self.abandoned -= usize::from(item.is_abandoned());
+            self.finish(item.op, Err(Error::CANCELED));
+        }
+        let reader = source.reader?;
+        self.schedule.take(reader);
+        Some(reader)
+    }
+
+    fn source(&mut self, id: SourceId) -> Result<&mut Source> {
+        self.check_process()?;
+        self.sources.get_mut(id).ok_or(Error::BAD_DESCRIPTOR)
+    }
+
+    /// Has the poller tell of a source from now on.
+    fn register(&mut self, id: SourceId) -> Result<()> {
+        if self.source(id)?.registered {
+            return Ok(());
+        }
+        self.poller()?;
+        if let (Some(poller), Some(source)) = (&self.poller, self.sources.get_mut(id)) {
+            poller.add(source.fd(), id.to_bits())?;
+            source.registered = true;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, op: OpId, source: SourceId, outcome: Outcome) {
+        if let Some(entry) = self.schedule.waiter_mut(op) {
+            (entry.outcome, entry.source) = (outcome, source);
+        }
+        self.schedule.park(op);
+    }
+
+    // Input
+
+    /// Starts to wait for input: bytes, or connections to accept. One operation at a time can (see [`reader`](Self::reader)).
+    /// When it is delivered the host tries it.
+    ///
+    /// # Errors
+    ///
+    /// `socket is not connected`; or what a [delayed](Self::bind) error of the socket is; or if the poller refuses the
+    /// descriptor. Nothing was started then.
+    pub fn read(&mut self, op: OpId, id: SourceId) -> Result<()> {
+        let source = self.source(id)?;
+        if source.kind == Kind::TcpStream && source.connection == Connection::None {
+            return Err(Error::NOT_CONNECTED);
+        }
+        self.register(id)?;
+        self.start(op, id, Outcome::Try);
+        let source = self.source(id)?;
+        source.reader = Some(op);
+        match source.read {
+            // Data that was there when the connection was made is told about then.
+            _ if source.connection == Connection::Connecting => {}
+            Readiness::Ready => self.wake_reader(id),
+            Readiness::Unknown => self.unknown.push(id),
+            Readiness::NotReady => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn wake_reader(&mut self, id: SourceId) {
+        let Some(source) = self.sources.get(id) else { return };
+        if let Some(op) = source.reader {
+            let class = if source.kind == Kind::TcpListener { Class::Accept } else { Class::Other };
+            self.schedule.make_due(op, class);
+        }
+    }
+
+    /// The outcome of a try: it is done, or there was nothing.
+    fn tried<T>(&mut self, op: OpId, id: SourceId, result: Result<T>) -> Attempt<T> {
+        let Some(source) = self.sources.get_mut(id) else { return Attempt::Done(result) };
+        match result {
+            Err(error) if error.code() == libc::EAGAIN => {
+                source.read = Readiness::NotReady;
+                self.schedule.park_again(op);
+                Attempt::Wait
+            }
+            result => {
+                source.reader = None;
+                Attempt::Done(result)
+            }
+        }
+    }
+
+    /// Reads into `buffer` for an operation that is to be delivered with [`Outcome::Try`]: at least one byte, or an error;
+    /// the end of the stream is [`Error::END_OF_FILE`]. With an empty buffer it fails with `no buffer space available` when
+    /// there is something to read, and leaves it.
+    pub fn try_read(&mut self, op: OpId, buffer: &mut [u8]) -> Attempt<usize> {
+        let id = self.source_of(op).unwrap_or(SourceId::NONE);
+        let Some(source) = self.sources.get_mut(id) else { return Attempt::Done(Err(Error::BAD_DESCRIPTOR)) };
+        let peek = &mut [0u8; 1];
+        let (target, flags) = if buffer.is_empty() {
+            (&mut peek[..], RecvFlags::DONTWAIT | RecvFlags::PEEK)
+        } else {
+            (&mut *buffer, RecvFlags::DONTWAIT)
+        };
+        let len = target.len();
+        let result = loop {
+            match rustix::net::recv(&source.fd, &mut *target, flags) {
+                Err(Errno::INTR) => {}
+                result => break result.map(|(_, count)| count).map_err(Error::from),
+            }
+        };
+        let result = match result {
+            // The end is told as often as it is asked for.
+            Ok(0) => Err(Error::END_OF_FILE),
+            Ok(_) if buffer.is_empty() => Err(Error::NO_BUFFER_SPACE),
+            Ok(count) => {
+                let emptied = count < len && !source.sticky;
+                source.read = if emptied { Readiness::NotReady } else { Readiness::Unknown };
+                Ok(count)
+            }
+            Err(error) => Err(error),
+        };
+        self.tried(op, id, result)
+    }
+
+    /// Accepts a connection for an operation that is to be delivered with [`Outcome::Try`].
+    pub fn try_accept(&mut self, op: OpId) -> Attempt<SourceId> {
+        let id = self.source_of(op).unwrap_or(SourceId::NONE);
+        let Some(source) = self.sources.get_mut(id) else { return Attempt::Done(Err(Error::BAD_DESCRIPTOR)) };
+        let result = loop {
+            match rustix::net::accept_with(&source.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                result => break result.map_err(Error::from),
+            }
+        };
+        if result.is_ok() {
+            source.read = Readiness::Unknown;
+        }
+        match self.tried(op, id, result) {
+            Attempt::Done(Ok(fd)) => Attempt::Done(Ok(self.add(fd, Kind::TcpStream, true))),
+            Attempt::Done(Err(error)) => Attempt::Done(Err(error)),
+            Attempt::Wait => Attempt::Wait,
+        }
+    }
+
+    // Output
+
+    /// Starts to connect. `by` tells who does: if the attempt that is going on was [abandoned](Self::cancel_as) by the same
+    /// one, the operation takes it over.
+    ///
+    /// # Errors
+    ///
+    /// When there is a connection, or an attempt to make one; or when the system refuses at once, but for a refusal by the
+    /// other side. Nothing was started then.
+    pub fn connect(&mut self, op: OpId, id: SourceId, address: SocketAddr, by: usize) -> Result<()> {
+        let source = self.source(id)?;
+        match source.connection {
+            Connection::Connected => return Err(Error::ALREADY_CONNECTED),
+            Connection::Connecting => {
+                let Some(item) = source.queue.front_mut() else { return Err(Error::IN_PROGRESS) };
+                if item.op != OpId::NONE
+                    || !matches!(item.output, Output::Connect { former } if former == Some(by))
+                {
+                    return Err(Error::IN_PROGRESS);
+                }
+                item.op = op;
+                self.abandoned -= 1;
+                self.start(op, id, Outcome::Elapsed);
+                return Ok(());
+            }
+            Connection::None => {}
+        }
+        if let Some(error) = source.delayed {
+            return Err(error);
+        }
+        self.poller()?;
+        let source = self.source(id)?;
+        let refused = match rustix::net::connect(&source.fd, &address) {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => None,
+            Err(error @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::CONNRESET)) => Some(error),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(error) = refused {
+            self.start(op, id, Outcome::Elapsed);
+            self.finish(op, Err(error.into()));
+            return Ok(());
+        }
+        // Only what the poller tells from now on counts: it may be registered since an attempt that failed.
+        if source.registered {
+            source.registered = false;
+            if let (Some(poller), Some(source)) = (&self.poller, self.sources.get(id)) {
+                poller.remove(source.fd());
+            }
+        }
+        let source = self.source(id)?;
+        (source.read, source.write, source.sticky) = (Readiness::Unknown, Readiness::NotReady, false);
+        self.register(id)?;
+        let source = self.source(id)?;
+        source.connection = Connection::Connecting;
+        source.bound = true;
+        source.queue.push_back(Item { op, output: Output::Connect { former: None } });
+        self.start(op, id, Outcome::Elapsed);
+        Ok(())
+    }
+
+    /// Starts to write. What the system takes at once is sent before this returns; a copy of the rest follows, behind what
+    /// was written before. The operation is done when the system has taken all bytes. When it is cancelled the bytes are
+    /// sent nevertheless, and that keeps the loop going; only closing the source prevents it.
+    ///
+    /// # Errors
+    ///
+    /// `broken pipe` if there is no connection, or the sending side was ended. Failures of the system are told by the
+    /// operation.
+    pub fn write(&mut self, op: OpId, id: SourceId, data: &[u8]) -> Result<()> {
+        let source = self.source(id)?;
+        if source.connection == Connection::None || source.shut {
+            return Err(Error::BROKEN_PIPE);
+        }
+        let sent = if source.queue.is_empty() { source.send(data) } else { Ok(0) };
+        let rest = match sent {
+            Ok(count) if count == data.len() && source.queue.is_empty() => None,
+            Ok(count) => Some(&data[count..]),
+            Err(error) => {
+                self.start(op, id, Outcome::Elapsed);
+                self.finish(op, Err(error));
+                return Ok(());
+            }
+        };
+        let Some(rest) = rest else {
+            self.start(op, id, Outcome::Elapsed);
+            self.finish(op, Ok(()));
+            return Ok(());
+        };
+        let output = Output::Write { data: rest.into(), sent: 0 };
+        source.queue.push_back(Item { op, output });
+        self.start(op, id, Outcome::Elapsed);
+        if let Err(error) = self.register(id) {
+            // Part of it may be gone: that is no failure at the start any more.
+            self.fail_queue(id, error);
+        }
+        Ok(())
+    }
+
+    /// Ends the sending side when all that was written is sent.
+    ///
+    /// # Errors
+    ///
+    /// `socket is not connected` if there is no connection, or the sending side was ended before.
+    pub fn shutdown(&mut self, op: OpId, id: SourceId) -> Result<()> {
+        let source = self.source(id)?;
+        if source.connection == Connection::None || source.shut {
+            return Err(Error::NOT_CONNECTED);
+        }
+        source.shut = true;
+        source.queue.push_back(Item { op, output: Output::Shutdown });
+        let alone = source.queue.len() == 1;
+        self.start(op, id, Outcome::Elapsed);
+        if alone {
+            self.flush(id);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the output of a source.
+    pub(crate) fn flush(&mut self, id: SourceId) {
+        while let Some(source) = self.sources.get_mut(id)
+            && let Some((item, result)) = source.advance()
+        {
+            if matches!(item.output, Output::Connect { .. }) {
+                source.connection = if result.is_ok() { Connection::Connected } else { Connection::None };
+            }
+            self.abandoned -= usize::from(item.is_abandoned());
+            self.finish(item.op, result);
+            match (item.output, result) {
+                (Output::Connect { .. }, Ok(())) => {
+                    if let Some(source) = self.sources.get(id)
+                        && source.reader.is_some()
+                    {
+                        self.unknown.push(id);
+                    }
+                }
+                (Output::Connect { .. }, Err(_)) => self.fail_queue(id, Error::CANCELED),
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends what waits for a connection that there will not be.
+    fn fail_queue(&mut self, id: SourceId, error: Error) {
+        let Some(source) = self.sources.get_mut(id) else { return };
+        source.shut = false;
+        let reader = source.reader.take();
+        for item in std::mem::take(&mut source.queue) {
+            self.abandoned -= usize::from(item.is_abandoned());
+            let shutdown = matches!(item.output, Output::Shutdown);
+            self.finish(item.op, Err(if shutdown { Error::NOT_CONNECTED } else { error }));
+        }
+        if let Some(reader) = reader {
+            self.finish(reader, Err(Error::NOT_CONNECTED));
+        }
+    }
+}

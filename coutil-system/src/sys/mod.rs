@@ -1,0 +1,4 @@
+//! The parts that differ between systems, and the only ones with unsafe code.
+
+pub(crate) mod poller;
+pub(crate) mod process;

@@ -1,0 +1,192 @@
+//! Readiness of descriptors.
+//!
+//! On Linux descriptors are registered with, and waited for on, the epoll descriptor of a [`polling::Poller`], by epoll(7)
+//! itself: its `wait` takes four to five system calls, and it cannot ask for `EPOLLRDHUP`. Elsewhere, or with
+//! `--cfg coutil_portable_poller`, the poller is used as it is.
+
+#![allow(unsafe_code)]
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What became of a descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    pub(crate) key: u64,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    /// It was hung up, failed or has urgent data: from now on a short transfer proves nothing.
+    pub(crate) sticky: bool,
+}
+
+/// No descriptor has it.
+const WAKE: u64 = u64::MAX;
+
+/// Longer waits are cut: they return early, with nothing ready.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) use version::{Poller, Waker};
+
+#[cfg(all(target_os = "linux", not(coutil_portable_poller)))]
+mod version {
+    use super::*;
+    use crate::error::Result;
+    use rustix::event::epoll::{self, EventData, EventFlags};
+    use rustix::event::{EventfdFlags, Timespec, eventfd};
+    use std::os::fd::OwnedFd;
+
+    /// So many events are taken at once; there is more of them as long as it is full.
+    const EVENTS: usize = 256;
+
+    pub(crate) struct Poller {
+        poller: polling::Poller,
+        wake: Arc<OwnedFd>,
+        events: Vec<epoll::Event>,
+    }
+
+    /// Ends a wait of the poller, from any thread.
+    #[derive(Clone)]
+    pub(crate) struct Waker(Arc<OwnedFd>);
+
+    impl Poller {
+        pub(crate) fn new() -> Result<Self> {
+            let poller = polling::Poller::new()?;
+            let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            epoll::add(&poller, &wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
+            Ok(Self { poller, wake: Arc::new(wake), events: Vec::with_capacity(EVENTS) })
+        }
+
+        pub(crate) fn waker(&self) -> Waker {
+            Waker(self.wake.clone())
+        }
+
+        /// From now on everything that becomes of the descriptor is told once.
+        pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> Result<()> {
+            let flags =
+                EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
+            Ok(epoll::add(&self.poller, fd, EventData::new_u64(key), flags)?)
+        }
+
+        /// To be called before the descriptor is closed: its description may live on elsewhere, and would be told about.
+        pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
+            let _ = epoll::delete(&self.poller, fd);
+        }
+
+        /// On this system a registration lasts.
+        pub(crate) fn rearm(&self, _: BorrowedFd<'_>, _: u64) {}
+
+        /// Appends what has become ready to `ready`; waits for something if there is nothing yet, at most for `timeout`.
+        pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<()> {
+            let mut timeout = timeout.map(|timeout| {
+                // In whole milliseconds, which is what epoll_wait(2) has, and not too early.
+                let milliseconds = timeout.min(LONGEST).as_nanos().div_ceil(1_000_000) as i64;
+                Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 }
+            });
+            loop {
+                self.events.clear();
+                let spare = rustix::buffer::spare_capacity(&mut self.events);
+                match epoll::wait(&self.poller, spare, timeout.as_ref()) {
+                    Ok(_) => {}
+                    Err(rustix::io::Errno::INTR) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                }
+                for event in &self.events {
+                    let (flags, key) = (event.flags, event.data.u64());
+                    // The poller's own descriptors have the same key.
+                    if key == WAKE {
+                        continue;
+                    }
+                    let over = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+                    ready.push(Ready {
+                        key,
+                        read: over || flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI),
+                        write: over || flags.intersects(EventFlags::OUT),
+                        sticky: over || flags.intersects(EventFlags::RDHUP | EventFlags::PRI),
+                    });
+                }
+                if self.events.len() < self.events.capacity() {
+                    return Ok(());
+                }
+                timeout = Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+            }
+        }
+    }
+
+    impl Waker {
+        pub(crate) fn wake(&self) {
+            // It can only fail when it is awake so many times already.
+            let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(coutil_portable_poller))))]
+mod version {
+    use super::*;
+    use crate::error::Result;
+    use polling::{Event, Events, PollMode};
+
+    pub(crate) struct Poller {
+        poller: Arc<polling::Poller>,
+        mode: PollMode,
+        events: Events,
+    }
+
+    /// Ends a wait of the poller, from any thread.
+    #[derive(Clone)]
+    pub(crate) struct Waker(Arc<polling::Poller>);
+
+    impl Poller {
+        pub(crate) fn new() -> Result<Self> {
+            let poller = polling::Poller::new()?;
+            let mode = if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot };
+            Ok(Self { poller: Arc::new(poller), mode, events: Events::new() })
+        }
+
+        pub(crate) fn waker(&self) -> Waker {
+            Waker(self.poller.clone())
+        }
+
+        /// From now on everything that becomes of the descriptor is told once.
+        pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> Result<()> {
+            // SAFETY: a source takes itself out before it closes its descriptor.
+            Ok(unsafe { self.poller.add_with_mode(&fd, Event::all(key as usize), self.mode)? })
+        }
+
+        /// To be called before the descriptor is closed.
+        pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
+            let _ = self.poller.delete(fd);
+        }
+
+        /// To be called after something was told, before the next wait.
+        pub(crate) fn rearm(&self, fd: BorrowedFd<'_>, key: u64) {
+            if self.mode == PollMode::Oneshot {
+                let _ = self.poller.modify_with_mode(fd, Event::all(key as usize), self.mode);
+            }
+        }
+
+        /// Appends what has become ready to `ready`; waits for something if there is nothing yet, at most for `timeout`.
+        pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<()> {
+            self.events.clear();
+            match self.poller.wait(&mut self.events, timeout.map(|timeout| timeout.min(LONGEST))) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(()),
+                result => result?,
+            };
+            for event in self.events.iter() {
+                let key = event.key as u64;
+                if key != WAKE {
+                    // What the poller does not tell apart has to be taken for the worst.
+                    ready.push(Ready { key, read: event.readable, write: event.writable, sticky: true });
+                }
+            }
+            Ok(())
+        }
+    }
+
+    impl Waker {
+        pub(crate) fn wake(&self) {
+            let _ = self.0.notify();
+        }
+    }
+}
