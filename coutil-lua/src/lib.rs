@@ -68,12 +68,14 @@ mod spawn;
 mod state;
 mod suspend;
 mod sync;
+mod system;
 
 #[cfg(feature = "module")]
 mod entry;
 
 pub use embed::{Builder, preload};
 pub use mlua;
+pub use system::future::async_function;
 
 /// The Lua version that this build is for, as `Lua 5.4`.
 pub const LUA_VERSION: &str = raw::compat::VERSION;

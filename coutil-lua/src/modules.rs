@@ -5,7 +5,7 @@
 
 use crate::raw::{self, c_int, lua_CFunction, lua_State};
 use crate::state::{self, field};
-use crate::{memory, report, spawn, sync};
+use crate::{memory, report, spawn, sync, system};
 use mlua::ffi;
 use std::ffi::CStr;
 
@@ -46,7 +46,7 @@ unsafe fn once(L: *mut lua_State, name: &CStr, make: unsafe fn(*mut lua_State)) 
 
 /// Runs a part of the library that is written in Lua, with the `nargs` values on the top, and leaves its result.
 /// [-nargs, +1] May raise.
-unsafe fn run(L: *mut lua_State, source: &str, name: &CStr, nargs: c_int) {
+pub(crate) unsafe fn run(L: *mut lua_State, source: &str, name: &CStr, nargs: c_int) {
     // SAFETY: the source is not touched while Lua reads it.
     unsafe {
         let status =
@@ -113,18 +113,30 @@ unsafe fn push_awaits(L: *mut lua_State) {
                 (c"settle", promise::parts::finish),
             ],
         );
+        push_yield(L);
+        ffi::lua_setfield(L, -2, c"yield".as_ptr());
+        run(L, include_str!("sync/await.lua"), c"=coutil", 1);
+        ffi::lua_pushvalue(L, -1);
+        state::set_field(L, field::AWAITS);
+    }
+}
+
+/// Pushes the function by which Lua functions of ours yield, on LuaJIT; nil on 5.1, where C functions do. [-0, +1]
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+pub(crate) unsafe fn push_yield(L: *mut lua_State) {
+    // SAFETY: what is pushed is popped.
+    unsafe {
+        #[cfg(feature = "lua51")]
+        ffi::lua_pushnil(L);
         #[cfg(feature = "luajit")]
         {
             // LuaJIT's function for it is a fast one, so it is taken from the library.
             ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
             ffi::lua_getfield(L, -1, c"coroutine".as_ptr());
             ffi::lua_getfield(L, -1, c"yield".as_ptr());
-            ffi::lua_setfield(L, -4, c"yield".as_ptr());
-            ffi::lua_pop(L, 2);
+            ffi::lua_replace(L, -3);
+            ffi::lua_pop(L, 1);
         }
-        run(L, include_str!("sync/await.lua"), c"=coutil", 1);
-        ffi::lua_pushvalue(L, -1);
-        state::set_field(L, field::AWAITS);
     }
 }
 
@@ -227,18 +239,43 @@ pub(crate) unsafe extern "C-unwind" fn open_spawn(L: *mut lua_State) -> c_int {
     unsafe { once(L, c"spawn", make) }
 }
 
-/// `coutil.system`, as far as there is one without an event loop: where errors are reported to.
 pub(crate) unsafe extern "C-unwind" fn open_system(L: *mut lua_State) -> c_int {
     unsafe fn make(L: *mut lua_State) {
         // SAFETY: as `once` says.
         unsafe {
-            ffi::lua_createtable(L, 0, 1);
+            open_memory(L);
+            ffi::lua_pop(L, 1);
+            system::make_classes(L);
+            ffi::lua_createtable(L, 0, 16);
+            for functions in system::FUNCTIONS {
+                system::set_functions(L, functions);
+            }
+            for functions in system::AWAITS {
+                system::set_awaits(L, functions);
+            }
+            system::set_run(L);
             state::push(L);
             raw::set_functions(L, &[(c"onerror", report::onerror)], 1);
         }
     }
     // SAFETY: called by Lua.
     unsafe { once(L, c"system", make) }
+}
+
+/// What `async_function` needs.
+pub(crate) unsafe extern "C-unwind" fn open_native_future(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says.
+        unsafe {
+            open_system(L);
+            ffi::lua_pop(L, 1);
+            ffi::lua_createtable(L, 0, 2);
+            system::set_functions(L, system::future::FUNCTIONS);
+            system::set_awaits(L, system::future::AWAITS);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"native.future", make) }
 }
 
 pub(crate) unsafe extern "C-unwind" fn open_memory(L: *mut lua_State) -> c_int {

@@ -23,6 +23,39 @@ pub(crate) unsafe fn report(L: *mut lua_State, co: *mut lua_State) {
     }
 }
 
+/// Generates the warning about the error on the top, which stays there (00 §8). [-0, +0] Never raises.
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+pub(crate) unsafe fn warn(L: *mut lua_State, prefix: &'static CStr) {
+    /// `(error, prefix)`
+    unsafe extern "C-unwind" fn generate(L: *mut lua_State) -> c_int {
+        // SAFETY: called with these arguments; the text lives on the stack.
+        unsafe {
+            let prefix = CStr::from_ptr(ffi::lua_touserdata(L, 2).cast());
+            let message = match ffi::lua_type(L, 1) {
+                ffi::LUA_TSTRING | ffi::LUA_TNUMBER => ffi::lua_tostring(L, 1),
+                _ if prefix == c"object:close" => c"(null)".as_ptr(),
+                _ => c"(error object is not a string)".as_ptr(),
+            };
+            for text in [c"[coutil] ".as_ptr(), prefix.as_ptr(), c": ".as_ptr()] {
+                ffi::lua_warning(L, text, 1);
+            }
+            ffi::lua_warning(L, message, 0);
+        }
+        0
+    }
+    // SAFETY: a C function without upvalues takes no memory here.
+    unsafe {
+        if ffi::lua_checkstack(L, 4) != 0 {
+            ffi::lua_pushcfunction(L, generate);
+            ffi::lua_pushvalue(L, -2);
+            ffi::lua_pushlightuserdata(L, prefix.as_ptr().cast_mut().cast());
+            if ffi::lua_pcall(L, 2, 0, 0) != ffi::LUA_OK {
+                ffi::lua_pop(L, 1);
+            }
+        }
+    }
+}
+
 /// Calls the function with its `nargs` arguments on the top. Its error is written. [-(1+nargs), +0] Never raises.
 unsafe fn call(L: *mut lua_State, nargs: c_int) {
     // SAFETY: the values are on the stack. Writing a message may raise for memory, so that is protected as well.

@@ -8,15 +8,29 @@ use crate::raw::{c_int, compat, lua_State};
 use crate::report;
 use crate::state::{Delivery, StateRef};
 use mlua::ffi;
+use std::ffi::CStr;
 
 /// LuaJIT does not bound the nesting of resumptions, and dies of it; the other versions stop at about this depth.
 #[cfg(feature = "luajit")]
 const DEPTH: u32 = 190;
 
-/// Resumes `co` with the `nargs` values on its top. What it yields or returns is dropped; its error is reported. Never
-/// raises.
+/// As [`resume_for`], for an emitter.
 #[inline(always)]
 pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_State, nargs: c_int) {
+    // SAFETY: as the callee.
+    unsafe { resume_for(L, state, co, nargs, None) }
+}
+
+/// Resumes `co` with the `nargs` values on its top. What it yields or returns is dropped; its error is reported, with a
+/// warning that begins with `warning` where the contract has one. Never raises.
+#[inline(always)]
+pub(crate) unsafe fn resume_for(
+    L: *mut lua_State,
+    state: StateRef,
+    co: *mut lua_State,
+    nargs: c_int,
+    warning: Option<&'static CStr>,
+) {
     // SAFETY: `co` is a suspended coroutine of the same state, anchored by the caller.
     unsafe {
         #[cfg(feature = "luajit")]
@@ -42,7 +56,7 @@ pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_Sta
                     ffi::lua_pop(co, nres);
                 }
             }
-            _ => failed(L, state, co),
+            _ => failed(L, state, co, warning),
         }
     }
 }
@@ -50,9 +64,10 @@ pub(crate) unsafe fn resume(L: *mut lua_State, state: StateRef, co: *mut lua_Sta
 /// The error is on the top of `co`, which is dead; or it was not resumed at all, for the depth of C calls, and is still
 /// suspended.
 #[cold]
-unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State) {
+unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State, _warning: Option<&'static CStr>) {
     // SAFETY: as `resume`.
     unsafe {
+        state.touch(|state| state.failed = true);
         #[cfg(feature = "lua51")]
         if ffi::lua_status(co) == ffi::LUA_YIELD {
             // The message was put where the frame of the suspended function has its values.
@@ -66,6 +81,10 @@ unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State) {
             return;
         }
         ffi::lua_xmove(co, L, 1);
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        if let Some(warning) = _warning {
+            report::warn(L, warning);
+        }
         report(L, state, co);
     }
 }

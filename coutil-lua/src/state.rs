@@ -8,6 +8,7 @@
 //! objects, after the last finalizer: an entry point that runs later finds the mark.
 
 use crate::raw::{self, Panic, c_int, error, lua_State};
+use crate::system::System;
 use coutil_event::core::{QueueId, Registry, Wait, WaiterId};
 use coutil_mutex::core::Ownership;
 use mlua::ffi;
@@ -96,6 +97,10 @@ pub(crate) struct State {
     cache: [(usize, QueueId); CACHE],
     /// Counts the calls of `queued.awaitall`.
     pub(crate) call: u32,
+    /// Whether the error of a coroutine was reported since the loop looked last.
+    pub(crate) failed: bool,
+    /// What `coutil.system` has, from the first use on.
+    system: Option<Box<System>>,
     /// How deep our resumptions are nested. Lua counts them itself, but for LuaJIT.
     #[cfg(feature = "luajit")]
     pub(crate) depth: u32,
@@ -122,9 +127,17 @@ impl State {
             strong_limit: Self::STRONG_LIMIT,
             cache: [(0, QueueId::NONE); CACHE],
             call: 0,
+            failed: false,
+            system: None,
             #[cfg(feature = "luajit")]
             depth: 0,
         }
+    }
+
+    /// What `coutil.system` has.
+    #[inline]
+    pub(crate) fn system(&mut self) -> &mut System {
+        self.system.get_or_insert_with(|| Box::new(System::new()))
     }
 
     /// Makes a waiter. It counts as being prepared until [`join`](Self::join).
@@ -313,9 +326,15 @@ pub(crate) mod field {
     pub(crate) const ERRORS: c_int = 8;
     /// Coroutine → its handler, as weak keys (5.1: `spawn` without `xpcall`).
     pub(crate) const SPAWNED: c_int = 9;
+    /// What anchors the operations of the loop; see `system::wait`.
+    pub(crate) const SYSTEM_ANCHORS: c_int = 10;
+    /// The metatables of the classes of `coutil.system`; at 0 that of the guards of waits.
+    pub(crate) const CLASSES: c_int = 11;
+    /// Closed objects that are kept until the loop runs.
+    pub(crate) const CLOSED: c_int = 12;
     /// The await functions of versions without continuations, by module.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
-    pub(crate) const AWAITS: c_int = 10;
+    pub(crate) const AWAITS: c_int = 13;
 }
 
 static KEY: u8 = 0;
@@ -343,6 +362,17 @@ impl StateRef {
         // SAFETY: as `of`.
         unsafe {
             let state = ffi::lua_touserdata(L, ffi::lua_upvalueindex(1)).cast::<State>();
+            (!(*state).closed).then_some(Self(state))
+        }
+    }
+
+    /// The one of a Lua state in which the library may not be in use. [-0, +1 while it runs] Raises for memory.
+    pub(crate) unsafe fn find(L: *mut lua_State) -> Option<Self> {
+        // SAFETY: as `of`.
+        unsafe {
+            push(L);
+            let state = ffi::lua_touserdata(L, -1).cast::<State>();
+            ffi::lua_pop(L, 1);
             (!(*state).closed).then_some(Self(state))
         }
     }
@@ -380,7 +410,7 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
         memory.write(State::new());
         let index = ffi::lua_gettop(L);
 
-        ffi::lua_createtable(L, field::SPAWNED, 0);
+        ffi::lua_createtable(L, field::CLOSED, 0);
         for (field, mode) in [
             (field::STRONG, c""),
             (field::WEAK, c"k"),
@@ -389,6 +419,9 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
             (field::MODULES, c""),
             (field::ERRORS, c""),
             (field::SPAWNED, c"k"),
+            (field::SYSTEM_ANCHORS, c""),
+            (field::CLASSES, c""),
+            (field::CLOSED, c""),
         ] {
             ffi::lua_createtable(L, 0, 0);
             if !mode.is_empty() {

@@ -260,6 +260,12 @@ impl<W> Loop<W> {
         Ok(self.remote.spawn(Some(op), future))
     }
 
+    /// Starts an operation that has failed already, and is delivered with that in its turn.
+    pub fn fail(&mut self, op: OpId, error: Error) {
+        self.schedule.park(op);
+        self.finish(op, Err(error));
+    }
+
     /// Ends an operation, and returns who waited. A read or an accept has consumed nothing; output that was started goes on
     /// (see [`write`](Self::write)).
     pub fn cancel(&mut self, op: OpId) -> Option<W> {

@@ -101,6 +101,60 @@ impl<W> Loop<W> {
 
     // Input
 
+    /// Whether [`read`](Self::read) can be started.
+    ///
+    /// # Errors
+    ///
+    /// `socket is not connected`.
+    pub fn check_read(&self, id: SourceId) -> Result<()> {
+        let source = self.sources.get(id).ok_or(Error::BAD_DESCRIPTOR)?;
+        if source.kind == Kind::TcpStream && source.connection == Connection::None {
+            return Err(Error::NOT_CONNECTED);
+        }
+        Ok(())
+    }
+
+    /// Whether [`write`](Self::write) can be started.
+    ///
+    /// # Errors
+    ///
+    /// `broken pipe` if there is no connection, or the sending side was ended.
+    pub fn check_write(&self, id: SourceId) -> Result<()> {
+        let source = self.sources.get(id).ok_or(Error::BAD_DESCRIPTOR)?;
+        if source.connection == Connection::None || source.shut {
+            return Err(Error::BROKEN_PIPE);
+        }
+        Ok(())
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) can be started.
+    ///
+    /// # Errors
+    ///
+    /// `socket is not connected` if there is no connection, or the sending side was ended before.
+    pub fn check_shutdown(&self, id: SourceId) -> Result<()> {
+        self.check_write(id).map_err(|_| Error::NOT_CONNECTED)
+    }
+
+    /// Whether [`connect`](Self::connect) can be started by `by`.
+    ///
+    /// # Errors
+    ///
+    /// When there is a connection, or an attempt of somebody else to make one; or the [delayed](Self::bind) error.
+    pub fn check_connect(&self, id: SourceId, by: usize) -> Result<()> {
+        let source = self.sources.get(id).ok_or(Error::BAD_DESCRIPTOR)?;
+        match (source.connection, source.queue.front(), source.delayed) {
+            (Connection::Connected, ..) => Err(Error::ALREADY_CONNECTED),
+            (Connection::Connecting, Some(item), _) => match item.output {
+                Output::Connect { former } if item.op == OpId::NONE && former == Some(by) => Ok(()),
+                _ => Err(Error::IN_PROGRESS),
+            },
+            (Connection::Connecting, None, _) => Err(Error::IN_PROGRESS),
+            (Connection::None, _, Some(error)) => Err(error),
+            (Connection::None, ..) => Ok(()),
+        }
+    }
+
     /// Starts to wait for input: bytes, or connections to accept. One operation at a time can (see [`reader`](Self::reader)).
     /// When it is delivered the host tries it.
     ///
@@ -109,10 +163,8 @@ impl<W> Loop<W> {
     /// `socket is not connected`; or what a [delayed](Self::bind) error of the socket is; or if the poller refuses the
     /// descriptor. Nothing was started then.
     pub fn read(&mut self, op: OpId, id: SourceId) -> Result<()> {
-        let source = self.source(id)?;
-        if source.kind == Kind::TcpStream && source.connection == Connection::None {
-            return Err(Error::NOT_CONNECTED);
-        }
+        self.check_process()?;
+        self.check_read(id)?;
         self.register(id)?;
         self.start(op, id, Outcome::Try);
         let source = self.source(id)?;
@@ -214,25 +266,16 @@ impl<W> Loop<W> {
     /// When there is a connection, or an attempt to make one; or when the system refuses at once, but for a refusal by the
     /// other side. Nothing was started then.
     pub fn connect(&mut self, op: OpId, id: SourceId, address: SocketAddr, by: usize) -> Result<()> {
+        self.check_process()?;
+        self.check_connect(id, by)?;
         let source = self.source(id)?;
-        match source.connection {
-            Connection::Connected => return Err(Error::ALREADY_CONNECTED),
-            Connection::Connecting => {
-                let Some(item) = source.queue.front_mut() else { return Err(Error::IN_PROGRESS) };
-                if item.op != OpId::NONE
-                    || !matches!(item.output, Output::Connect { former } if former == Some(by))
-                {
-                    return Err(Error::IN_PROGRESS);
-                }
+        if source.connection == Connection::Connecting {
+            if let Some(item) = source.queue.front_mut() {
                 item.op = op;
-                self.abandoned -= 1;
-                self.start(op, id, Outcome::Elapsed);
-                return Ok(());
             }
-            Connection::None => {}
-        }
-        if let Some(error) = source.delayed {
-            return Err(error);
+            self.abandoned -= 1;
+            self.start(op, id, Outcome::Elapsed);
+            return Ok(());
         }
         self.poller()?;
         let source = self.source(id)?;
@@ -273,10 +316,8 @@ impl<W> Loop<W> {
     /// `broken pipe` if there is no connection, or the sending side was ended. Failures of the system are told by the
     /// operation.
     pub fn write(&mut self, op: OpId, id: SourceId, data: &[u8]) -> Result<()> {
+        self.check_write(id)?;
         let source = self.source(id)?;
-        if source.connection == Connection::None || source.shut {
-            return Err(Error::BROKEN_PIPE);
-        }
         let sent = if source.queue.is_empty() { source.send(data) } else { Ok(0) };
         let rest = match sent {
             Ok(count) if count == data.len() && source.queue.is_empty() => None,
@@ -308,10 +349,8 @@ impl<W> Loop<W> {
     ///
     /// `socket is not connected` if there is no connection, or the sending side was ended before.
     pub fn shutdown(&mut self, op: OpId, id: SourceId) -> Result<()> {
+        self.check_shutdown(id)?;
         let source = self.source(id)?;
-        if source.connection == Connection::None || source.shut {
-            return Err(Error::NOT_CONNECTED);
-        }
         source.shut = true;
         source.queue.push_back(Item { op, output: Output::Shutdown });
         let alone = source.queue.len() == 1;

@@ -28,7 +28,7 @@ pub(super) unsafe extern "C-unwind" fn create(L: *mut lua_State) -> c_int {
             return 1;
         }
         let (_, len) = check_array(L, DIRECT, 1);
-        let span = range::span(opt_integer(L, 2, 1), opt_integer(L, 3, -1), len);
+        let span = range::span(opt_integer(L, DIRECT, 2, 1), opt_integer(L, DIRECT, 3, -1), len);
         let block = object::push_fixed(L, span.len);
         // A finalizer may have taken some of it.
         let (bytes, len) = object::array(L, 1);
@@ -43,9 +43,9 @@ pub(super) unsafe extern "C-unwind" fn create(L: *mut lua_State) -> c_int {
 unsafe fn check_size(L: *mut lua_State, arg: c_int) -> usize {
     // SAFETY: any value may stand there.
     unsafe {
-        let len = check_integer(L, arg);
+        let len = check_integer(L, DIRECT, arg);
         if !(0..MAX_LEN).contains(&len) {
-            bad(L, arg, c"invalid size");
+            bad(L, DIRECT, arg, c"invalid size");
         }
         len as usize
     }
@@ -144,7 +144,7 @@ unsafe fn check_resizable(L: *mut lua_State) {
 #[cold]
 unsafe fn not_resizable(L: *mut lua_State) -> ! {
     // SAFETY: as everywhere.
-    unsafe { bad(L, 1, c"resizable memory expected") }
+    unsafe { bad(L, DIRECT, 1, c"resizable memory expected") }
 }
 
 /// `diff(m1, m2)`
@@ -172,8 +172,8 @@ pub(super) unsafe extern "C-unwind" fn find(L: *mut lua_State) -> c_int {
     unsafe {
         check_array(L, DIRECT, 1);
         check_array(L, DIRECT, 2);
-        let (i, j) = (opt_integer(L, 3, 1), opt_integer(L, 4, -1));
-        let o = opt_integer(L, 5, 1);
+        let (i, j) = (opt_integer(L, DIRECT, 3, 1), opt_integer(L, DIRECT, 4, -1));
+        let o = opt_integer(L, DIRECT, 5, 1);
         let (m, s) = (slice(object::array(L, 1)), slice(object::array(L, 2)));
         match run(L, || search(m, s, range::span(i, j, m.len()), range::tail(o, s.len()))) {
             None => 0,
@@ -203,7 +203,7 @@ pub(super) unsafe extern "C-unwind" fn fill(L: *mut lua_State) -> c_int {
     // SAFETY: both arrays are fetched after everything that can run code; the span lies within the memory.
     unsafe {
         check_memory(L, DIRECT, 1);
-        let (i, j) = (opt_integer(L, 3, 1), opt_integer(L, 4, -1));
+        let (i, j) = (opt_integer(L, DIRECT, 3, 1), opt_integer(L, DIRECT, 4, -1));
         if ffi::lua_type(L, 2) == ffi::LUA_TNUMBER {
             let byte = check_byte(L, 2);
             let (bytes, len) = object::memory(L, 1);
@@ -212,7 +212,7 @@ pub(super) unsafe extern "C-unwind" fn fill(L: *mut lua_State) -> c_int {
             return 0;
         }
         check_array(L, DIRECT, 2);
-        let o = opt_integer(L, 5, 1);
+        let o = opt_integer(L, DIRECT, 5, 1);
         let (bytes, len) = object::memory(L, 1);
         let (source, source_len) = object::array(L, 2);
         let (span, content) = (range::span(i, j, len), range::tail(o, source_len));
@@ -225,9 +225,9 @@ pub(super) unsafe extern "C-unwind" fn fill(L: *mut lua_State) -> c_int {
 unsafe fn check_byte(L: *mut lua_State, arg: c_int) -> u8 {
     // SAFETY: any value may stand there.
     unsafe {
-        match u8::try_from(check_integer(L, arg)) {
+        match u8::try_from(check_integer(L, DIRECT, arg)) {
             Ok(byte) => byte,
-            Err(_) => bad(L, arg, c"value out of range"),
+            Err(_) => bad(L, DIRECT, arg, c"value out of range"),
         }
     }
 }
@@ -237,8 +237,8 @@ pub(super) unsafe extern "C-unwind" fn get(L: *mut lua_State) -> c_int {
     // SAFETY: pushing an integer runs no code, and there is room for all.
     unsafe {
         let (bytes, len) = check_memory(L, DIRECT, 1);
-        let i = check_integer(L, 2);
-        let span = range::span(i, opt_integer(L, 3, i), len);
+        let i = check_integer(L, DIRECT, 2);
+        let span = range::span(i, opt_integer(L, DIRECT, 3, i), len);
         // The usual case has room, and did nothing that could have moved the bytes.
         if span.len == 1 {
             push_integer(L, i64::from(*bytes.add(span.start)));
@@ -265,9 +265,9 @@ pub(super) unsafe extern "C-unwind" fn set(L: *mut lua_State) -> c_int {
     // SAFETY: `check_byte` leaves the memory alone, and the index stays below its length.
     unsafe {
         let (bytes, len) = check_memory(L, DIRECT, 1);
-        let first = range::first(check_integer(L, 2), len);
+        let first = range::first(check_integer(L, DIRECT, 2), len);
         if first > len as i64 {
-            bad(L, 2, c"index out of bounds");
+            bad(L, DIRECT, 2, c"index out of bounds");
         }
         let places = (first - 1) as usize..len;
         for (index, arg) in places.zip(3..=ffi::lua_gettop(L)) {
@@ -282,7 +282,7 @@ pub(super) unsafe extern "C-unwind" fn tostring(L: *mut lua_State) -> c_int {
     // SAFETY: as everywhere.
     unsafe {
         let (_, len) = check_array(L, DIRECT, 1);
-        let span = range::span(opt_integer(L, 2, 1), opt_integer(L, 3, -1), len);
+        let span = range::span(opt_integer(L, DIRECT, 2, 1), opt_integer(L, DIRECT, 3, -1), len);
         push_bytes(L, 1, span);
         1
     }

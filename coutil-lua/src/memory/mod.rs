@@ -75,8 +75,8 @@ mod tests {
         // SAFETY: the bytes are copied before anything else can run.
         unsafe {
             object::check_array(L, DIRECT, 1);
-            let i = crate::raw::args::opt_integer(L, 2, 1);
-            let j = crate::raw::args::opt_integer(L, 3, -1);
+            let i = crate::raw::args::opt_integer(L, crate::raw::error::DIRECT, 2, 1);
+            let j = crate::raw::args::opt_integer(L, crate::raw::error::DIRECT, 3, -1);
             let (bytes, len) = object::as_array(L, 1).expect("it was checked");
             let span = range::span(i, j, len);
             let text = std::slice::from_raw_parts(bytes, len)[span.start..span.start + span.len].as_ptr();

@@ -140,14 +140,14 @@ pub(crate) unsafe fn kind(L: *mut lua_State, idx: c_int) -> Option<Kind> {
 /// A memory that was recognized. It is valid as long as its value is on the stack, whatever code runs meanwhile: neither
 /// the block of a userdata moves, nor does another metatable change it.
 #[derive(Clone, Copy)]
-pub(super) enum Memory {
+pub(crate) enum Memory {
     Fixed(*mut u8, usize),
     Ref(*const Ref),
 }
 
 impl Memory {
     /// The memory at `idx`. [-0, +0], three slots.
-    pub(super) unsafe fn find(L: *mut lua_State, idx: c_int) -> Option<Self> {
+    pub(crate) unsafe fn find(L: *mut lua_State, idx: c_int) -> Option<Self> {
         // SAFETY: as `as_ref`.
         unsafe {
             let class = class(L, idx)?;
@@ -160,7 +160,7 @@ impl Memory {
     }
 
     /// Its bytes, as they are now: see [`as_memory`].
-    pub(super) unsafe fn bytes(self) -> (*mut u8, usize) {
+    pub(crate) unsafe fn bytes(self) -> (*mut u8, usize) {
         match self {
             Self::Fixed(bytes, len) => (bytes, len),
             Self::Ref(memory) => {
@@ -264,10 +264,7 @@ unsafe fn new_userdata(L: *mut lua_State, len: usize) -> *mut c_void {
             ffi::lua_pushstring(L, c"not enough memory".as_ptr());
             ffi::lua_error(L);
         }
-        #[cfg(any(feature = "lua54", feature = "lua55"))]
-        return ffi::lua_newuserdatauv(L, len, 0);
-        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
-        ffi::lua_newuserdata(L, len)
+        crate::raw::compat::new_userdata(L, len)
     }
 }
 

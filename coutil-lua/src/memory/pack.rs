@@ -18,8 +18,8 @@ pub(super) unsafe extern "C-unwind" fn pack(L: *mut lua_State) -> c_int {
     // SAFETY: the format is a string that stays in its place on the stack while it is read.
     unsafe {
         let memory = check_memory(L);
-        let format = slice(check_string(L, 2));
-        let mut offset = start(L, memory, check_integer(L, 3));
+        let format = slice(check_string(L, DIRECT, 2));
+        let mut offset = start(L, memory, check_integer(L, DIRECT, 3));
         let mut reader = Reader::new(format);
         let mut arg = 4;
         while let Some(item) = next(L, &mut reader, offset) {
@@ -81,7 +81,7 @@ unsafe fn start(L: *mut lua_State, memory: Memory, i: i64) -> usize {
         let (_, len) = memory.bytes();
         let first = range::first(i, len) - 1;
         if first > len as i64 {
-            bad(L, 3, c"index out of bounds");
+            bad(L, DIRECT, 3, c"index out of bounds");
         }
         first as usize
     }
@@ -107,8 +107,8 @@ unsafe fn next(L: *mut lua_State, reader: &mut Reader<'_>, offset: usize) -> Opt
             Err(FormatError::NoSize) => {
                 ffi::lua_pushstring(L, c"missing size for format option 'c'".as_ptr());
             }
-            Err(FormatError::NextOption) => bad(L, 1, c"invalid next option for option 'X'"),
-            Err(FormatError::Alignment) => bad(L, 1, c"format asks for alignment not power of 2"),
+            Err(FormatError::NextOption) => bad(L, DIRECT, 1, c"invalid next option for option 'X'"),
+            Err(FormatError::Alignment) => bad(L, DIRECT, 1, c"format asks for alignment not power of 2"),
         }
         raise(L, DIRECT)
     }
@@ -154,11 +154,11 @@ unsafe fn pack_integer(
 ) -> bool {
     // SAFETY: an encoded integer has at least `size` bytes.
     unsafe {
-        let value = check_integer(L, arg);
+        let value = check_integer(L, DIRECT, arg);
         match number::check(value, item.size, signed) {
             Ok(()) => {}
-            Err(Overflow::Signed) => bad(L, arg, c"integer overflow"),
-            Err(Overflow::Unsigned) => bad(L, arg, c"unsigned overflow"),
+            Err(Overflow::Signed) => bad(L, DIRECT, arg, c"integer overflow"),
+            Err(Overflow::Unsigned) => bad(L, DIRECT, arg, c"unsigned overflow"),
         }
         let bytes = number::encode(value, item.size, signed, item.little);
         write(memory, offset, bytes.as_ptr(), item.size)
@@ -171,7 +171,7 @@ unsafe fn pack_float(L: *mut lua_State, memory: Memory, arg: c_int, item: Item, 
         if room(memory, *offset, item.size).is_none() {
             return false;
         }
-        let value = check_number(L, arg);
+        let value = check_number(L, DIRECT, arg);
         if item.kind == Kind::Float {
             let value = value as f32;
             let bytes = if item.little { value.to_le_bytes() } else { value.to_be_bytes() };
@@ -191,20 +191,20 @@ unsafe fn pack_text(L: *mut lua_State, memory: Memory, arg: c_int, item: Item, o
         match item.kind {
             Kind::Chars => {
                 if len != item.size {
-                    bad(L, arg, c"wrong length");
+                    bad(L, DIRECT, arg, c"wrong length");
                 }
                 write(memory, offset, text, len)
             }
             Kind::Counted => {
                 if number::check(len as i64, item.size, false).is_err() {
-                    bad(L, arg, c"string length does not fit in given size");
+                    bad(L, DIRECT, arg, c"string length does not fit in given size");
                 }
                 let prefix = number::encode(len as i64, item.size, false, item.little);
                 write(memory, offset, prefix.as_ptr(), item.size) && write(memory, offset, text, len)
             }
             _ => {
                 if memchr(0, slice((text, len))).is_some() {
-                    bad(L, arg, c"string contains zeros");
+                    bad(L, DIRECT, arg, c"string contains zeros");
                 }
                 write(memory, offset, text, len) && write(memory, offset, [0].as_ptr(), 1)
             }
@@ -217,8 +217,8 @@ pub(super) unsafe extern "C-unwind" fn unpack(L: *mut lua_State) -> c_int {
     // SAFETY: the format stays on the stack; each item finds the room for its result and its work.
     unsafe {
         let memory = check_memory(L);
-        let format = slice(check_string(L, 2));
-        let mut offset = start(L, memory, opt_integer(L, 3, 1));
+        let format = slice(check_string(L, DIRECT, 2));
+        let mut offset = start(L, memory, opt_integer(L, DIRECT, 3, 1));
         let mut reader = Reader::new(format);
         // Results stand above the arguments.
         let base = ffi::lua_gettop(L);
@@ -251,7 +251,7 @@ pub(super) unsafe extern "C-unwind" fn unpack(L: *mut lua_State) -> c_int {
                     let (bytes, len) = memory.bytes();
                     let bytes = slice((bytes, len)).get(offset..).unwrap_or_default();
                     let Some(len) = memchr(0, bytes) else {
-                        bad(L, 2, c"unfinished string for format 'z'");
+                        bad(L, DIRECT, 2, c"unfinished string for format 'z'");
                     };
                     push_bytes(L, 1, Span { start: offset, len });
                     offset += len + 1;
@@ -271,7 +271,7 @@ unsafe fn need(L: *mut lua_State, memory: Memory, offset: usize, size: usize) ->
     unsafe {
         match room(memory, offset, size) {
             Some(bytes) => bytes,
-            None => bad(L, 2, c"data string too short"),
+            None => bad(L, DIRECT, 2, c"data string too short"),
         }
     }
 }

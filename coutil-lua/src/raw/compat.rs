@@ -169,3 +169,14 @@ pub(crate) unsafe fn to_id(L: *mut lua_State, index: c_int) -> u64 {
         return ffi::lua_tonumber(L, index) as u64;
     }
 }
+
+/// Pushes a userdata without user values. [-0, +1] Raises for memory.
+pub(crate) unsafe fn new_userdata(L: *mut lua_State, len: usize) -> *mut std::ffi::c_void {
+    // SAFETY: any length may be asked for.
+    unsafe {
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        return ffi::lua_newuserdatauv(L, len, 0);
+        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
+        ffi::lua_newuserdata(L, len)
+    }
+}

@@ -46,6 +46,11 @@ impl Panic {
         panic
     }
 
+    /// What it said.
+    pub(crate) fn message(&self) -> String {
+        String::from_utf8_lossy(&self.text[..self.len]).into_owned()
+    }
+
     /// Raises it: `internal error: MESSAGE`.
     #[cold]
     pub(crate) unsafe fn raise(self, L: *mut lua_State) -> ! {

@@ -1,0 +1,393 @@
+//! `coutil.system`: the event loop of a Lua state, and what coroutines await on it (spec: 20 §8, 30, 50).
+//!
+//! The loop is a [`Loop`] with a suspended coroutine as who waits: it says which operation is next, and `run` resumes
+//! the coroutine. All that knows Lua is here; order, readiness and descriptors are `coutil-system`'s.
+
+pub(crate) mod address;
+pub(crate) mod future;
+pub(crate) mod run;
+pub(crate) mod socket;
+pub(crate) mod stream;
+pub(crate) mod time;
+pub(crate) mod wait;
+
+use crate::memory::object::Memory;
+use crate::raw::{Functions, c_int, lua_State};
+use crate::state::{self, StateRef, field};
+use coutil_system::core::{Loop, OpId};
+use mlua::ffi;
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
+use std::ffi::c_void;
+
+/// The upvalues of the functions and methods of this module. The first is the state.
+pub(crate) mod upvalue {
+    use crate::raw::c_int;
+
+    /// See [`wait`](super::wait).
+    pub(crate) const ANCHORS: c_int = 2;
+    pub(crate) const COUNT: c_int = 2;
+}
+
+/// What a coroutine waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum What {
+    /// Time, or its turn.
+    Suspend,
+    /// Bytes, for a memory from `i` to `j` as it is when they come.
+    Read {
+        memory: Memory,
+        i: i64,
+        j: i64,
+    },
+    Accept,
+    Connect,
+    Write,
+    Shutdown,
+    /// The end of a future.
+    Future,
+}
+
+/// A coroutine that waits. It is anchored, as long as it does.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiter {
+    pub(crate) thread: *mut lua_State,
+    pub(crate) what: What,
+    /// Whether it is certain that the coroutine still waits, as closing it would have ended the wait.
+    #[cfg_attr(not(any(feature = "lua54", feature = "lua55")), allow(dead_code))]
+    pub(crate) guarded: bool,
+}
+
+/// The operation whose coroutine the loop resumed, while that runs.
+///
+/// It is kept, with its anchors, until the coroutine suspends or ends: one that awaits again gets the same one again.
+#[derive(Clone, Copy)]
+pub(crate) struct Delivering {
+    pub(crate) thread: *mut lua_State,
+    pub(crate) op: OpId,
+}
+
+impl Delivering {
+    pub(crate) const NONE: Self = Self { thread: std::ptr::null_mut(), op: OpId::NONE };
+}
+
+/// The coroutines whose wait was ended by somebody else, until the pass ends: their next suspension without delay starts
+/// then (30 A6).
+#[derive(Default)]
+pub(crate) struct Cancelled {
+    /// The pass with whose end they are forgotten.
+    through: u64,
+    threads: FxHashSet<*mut lua_State>,
+}
+
+/// What the library keeps of this for a Lua state.
+pub(crate) struct System {
+    pub(crate) core: Loop<Waiter>,
+    pub(crate) delivering: Delivering,
+    /// Whether `system.run` is on the stack.
+    pub(crate) running: bool,
+    cancelled: Cancelled,
+    /// The anchors; see [`wait`].
+    pub(crate) anchors: wait::Anchors,
+    /// Closed objects that are kept until the loop runs (50 §5.1.4), since this pass.
+    pub(crate) closed: u32,
+    pub(crate) closed_in: u64,
+    /// The metatables of the classes, by which their objects are known.
+    pub(crate) classes: [*const c_void; Class::COUNT],
+    /// The operation that a coroutine waits for, on versions where it has no stack slot for that.
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    pub(crate) threads: FxHashMap<*mut lua_State, OpId>,
+    pub(crate) futures: future::Futures,
+}
+
+impl System {
+    pub(crate) fn new() -> Self {
+        Self {
+            core: Loop::new(),
+            delivering: Delivering::NONE,
+            running: false,
+            cancelled: Cancelled::default(),
+            anchors: wait::Anchors::default(),
+            closed: 0,
+            closed_in: 0,
+            classes: [std::ptr::null(); Class::COUNT],
+            #[cfg(any(feature = "lua51", feature = "luajit"))]
+            threads: FxHashMap::default(),
+            futures: future::Futures::default(),
+        }
+    }
+
+    /// The pass with whose end a wait that ends now is forgotten.
+    fn pass(&self) -> u64 {
+        self.core.passes() + u64::from(!self.running)
+    }
+
+    /// The wait of a coroutine was ended by somebody else.
+    pub(crate) fn mark_cancelled(&mut self, thread: *mut lua_State) {
+        let through = self.pass();
+        if self.cancelled.through != through {
+            self.cancelled.threads.clear();
+            self.cancelled.through = through;
+        }
+        self.cancelled.threads.insert(thread);
+    }
+
+    /// Whether that happened in this pass, or before the first one.
+    #[inline]
+    pub(crate) fn is_cancelled(&self, thread: *mut lua_State) -> bool {
+        !self.cancelled.threads.is_empty()
+            && self.cancelled.through == self.pass()
+            && self.cancelled.threads.contains(&thread)
+    }
+}
+
+/// The classes of objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Address,
+    TcpStream,
+    TcpListener,
+}
+
+impl Class {
+    pub(crate) const COUNT: usize = 3;
+
+    pub(crate) const fn name(self) -> &'static std::ffi::CStr {
+        match self {
+            Self::Address => c"coutil:netaddress",
+            Self::TcpStream => c"coutil:tcpactive",
+            Self::TcpListener => c"coutil:tcppassive",
+        }
+    }
+}
+
+/// The functions of the module that do not await.
+pub(crate) const FUNCTIONS: &[Functions<'_>] =
+    &[run::FUNCTIONS, time::FUNCTIONS, address::FUNCTIONS, socket::FUNCTIONS];
+
+/// The functions of the module that await.
+pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS];
+
+/// Makes the classes. [-0, +0] Raises for memory.
+pub(crate) unsafe fn make_classes(L: *mut lua_State) {
+    // SAFETY: called once, when the module is loaded.
+    unsafe {
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        {
+            state::push_field(L, field::CLASSES);
+            ffi::lua_createtable(L, 0, 1);
+            set_functions(L, &[(c"__close", wait::close_guard)]);
+            ffi::lua_rawseti(L, -2, 0);
+            ffi::lua_pop(L, 1);
+        }
+        new_class(L, Class::Address, address::METAMETHODS, &[], &[]);
+        new_class(
+            L,
+            Class::TcpStream,
+            socket::STREAM_METAMETHODS,
+            socket::STREAM_METHODS,
+            stream::STREAM_AWAITS,
+        );
+        new_class(
+            L,
+            Class::TcpListener,
+            socket::LISTENER_METAMETHODS,
+            socket::LISTENER_METHODS,
+            stream::LISTENER_AWAITS,
+        );
+    }
+}
+
+/// Sets `run` in the table on the top. [-0, +0] Raises for memory.
+pub(crate) unsafe fn set_run(L: *mut lua_State) {
+    // SAFETY: it has its inner function as one more upvalue.
+    unsafe {
+        push_upvalues(L);
+        push_upvalues(L);
+        ffi::lua_pushcclosure(L, run::passes, upvalue::COUNT);
+        ffi::lua_pushcclosure(L, run::run, upvalue::COUNT + 1);
+        ffi::lua_setfield(L, -2, c"run".as_ptr());
+    }
+}
+
+/// Pushes the upvalues of this module. [-0, +2] Raises for memory.
+pub(crate) unsafe fn push_upvalues(L: *mut lua_State) {
+    // SAFETY: in the order of `upvalue`.
+    unsafe {
+        state::push(L);
+        state::push_field(L, field::SYSTEM_ANCHORS);
+    }
+}
+
+/// Sets functions as fields of the table on the top. [-0, +0] Raises for memory.
+pub(crate) unsafe fn set_functions(L: *mut lua_State, functions: Functions<'_>) {
+    // SAFETY: as above.
+    unsafe {
+        push_upvalues(L);
+        crate::raw::set_functions(L, functions, upvalue::COUNT);
+    }
+}
+
+/// Sets functions that await as fields of the table on the top: C functions, or Lua functions around them where there are
+/// no continuations. [-0, +0] May raise.
+pub(crate) unsafe fn set_awaits(L: *mut lua_State, functions: Functions<'_>) {
+    // SAFETY: a table is on the top.
+    unsafe {
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        set_functions(L, functions);
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        {
+            // A table of them, whose fields are replaced.
+            ffi::lua_createtable(L, 0, functions.len() as c_int);
+            set_functions(L, functions);
+            push_upvalues(L);
+            ffi::lua_pushcclosure(L, wait::finish, upvalue::COUNT);
+            crate::modules::push_yield(L);
+            crate::modules::run(L, include_str!("await.lua"), c"=coutil", 3);
+            for (name, _) in functions {
+                ffi::lua_getfield(L, -1, name.as_ptr());
+                ffi::lua_setfield(L, -3, name.as_ptr());
+            }
+            ffi::lua_pop(L, 1);
+        }
+    }
+}
+
+/// Creates a class: its metatable, with the methods, as far as there are any, in its `__index`. [-0, +0] May raise.
+unsafe fn new_class(
+    L: *mut lua_State,
+    class: Class,
+    metamethods: Functions<'_>,
+    methods: Functions<'_>,
+    awaits: Functions<'_>,
+) {
+    // SAFETY: the metatable is anchored in a table that lives as long as the state.
+    unsafe {
+        ffi::lua_createtable(L, 0, 8);
+        ffi::lua_pushstring(L, class.name().as_ptr());
+        ffi::lua_setfield(L, -2, c"__name".as_ptr());
+        set_functions(L, metamethods);
+        if !methods.is_empty() {
+            ffi::lua_createtable(L, 0, 16);
+            set_functions(L, methods);
+            set_awaits(L, awaits);
+            ffi::lua_setfield(L, -2, c"__index".as_ptr());
+        }
+        let address = ffi::lua_topointer(L, -1);
+        state::push_field(L, field::CLASSES);
+        ffi::lua_insert(L, -2);
+        ffi::lua_rawseti(L, -2, class as ffi::lua_Integer + 1);
+        ffi::lua_pop(L, 1);
+        if let Some(state) = StateRef::find(L) {
+            state.touch(|state| state.system().classes[class as usize] = address);
+        }
+    }
+}
+
+/// Gives the userdata on the top its class. [-0, +0]
+pub(crate) unsafe fn set_class(L: *mut lua_State, class: Class) {
+    // SAFETY: `new_class` was called when the module was loaded.
+    unsafe {
+        state::push_field(L, field::CLASSES);
+        ffi::lua_rawgeti(L, -1, class as ffi::lua_Integer + 1);
+        ffi::lua_remove(L, -2);
+        ffi::lua_setmetatable(L, -2);
+    }
+}
+
+/// The object of a class at `index`, if it is one. It may be a stranger's userdata with our metatable: the size is checked,
+/// and any contents are valid. [-0, +0]
+pub(crate) unsafe fn to_object<T>(
+    L: *mut lua_State,
+    state: StateRef,
+    index: c_int,
+    class: Class,
+) -> Option<*mut T> {
+    // SAFETY: what is pushed is popped.
+    unsafe {
+        if ffi::lua_type(L, index) != ffi::LUA_TUSERDATA || ffi::lua_getmetatable(L, index) == 0 {
+            return None;
+        }
+        let address = ffi::lua_topointer(L, -1);
+        ffi::lua_pop(L, 1);
+        (address == state.touch(|state| state.system().classes[class as usize])
+            && ffi::lua_rawlen(L, index) >= size_of::<T>())
+        .then(|| ffi::lua_touserdata(L, index).cast())
+    }
+}
+
+/// As [`to_object`], or raises `CLASS expected, got T`.
+pub(crate) unsafe fn check_object<T>(
+    L: *mut lua_State,
+    frame: c_int,
+    state: StateRef,
+    arg: c_int,
+    class: Class,
+) -> *mut T {
+    // SAFETY: as the callees.
+    unsafe {
+        match to_object(L, state, arg, class) {
+            Some(object) => object,
+            None => crate::raw::error::type_error(L, frame, arg, class.name()),
+        }
+    }
+}
+
+/// Pushes a failure: `false`, a message, a code. [-0, +3] Raises for memory.
+pub(crate) unsafe fn push_failure(L: *mut lua_State, error: coutil_system::Error) -> c_int {
+    // SAFETY: three slots are free.
+    unsafe {
+        ffi::lua_pushboolean(L, 0);
+        push_message(L, error);
+        ffi::lua_pushinteger(L, error.code() as ffi::lua_Integer);
+        3
+    }
+}
+
+/// Pushes the text of an error. [-0, +1] Raises for memory.
+pub(crate) unsafe fn push_message(L: *mut lua_State, error: coutil_system::Error) {
+    // SAFETY: the text is static, or a number that Lua formats.
+    unsafe {
+        match error.message() {
+            Some(text) => {
+                ffi::lua_pushlstring(L, text.as_ptr().cast(), text.len());
+            }
+            None => {
+                ffi::lua_pushfstring(L, c"Unknown system error -%d".as_ptr(), error.code());
+            }
+        }
+    }
+}
+
+/// The results of a call that does not await: `true`, or a failure.
+pub(crate) unsafe fn push_result(L: *mut lua_State, result: coutil_system::Result<()>) -> c_int {
+    // SAFETY: as `push_failure`.
+    unsafe {
+        match result {
+            Ok(()) => {
+                ffi::lua_pushboolean(L, 1);
+                1
+            }
+            Err(error) => fail(L, error),
+        }
+    }
+}
+
+/// The results of a failure. That of a loop of another process is raised (90 §5.5).
+pub(crate) unsafe fn fail(L: *mut lua_State, error: coutil_system::Error) -> c_int {
+    // SAFETY: as `push_failure`.
+    unsafe {
+        if error == coutil_system::Error::FOREIGN_LOOP {
+            raise_foreign(L);
+        }
+        push_failure(L, error)
+    }
+}
+
+/// Raises `loop of another process`.
+#[cold]
+pub(crate) unsafe fn raise_foreign(L: *mut lua_State) -> ! {
+    // SAFETY: the text is static.
+    unsafe { crate::raw::error::raise_text(L, crate::raw::error::DIRECT, c"loop of another process") }
+}

@@ -1,0 +1,165 @@
+//! What of TCP sockets awaits: `connect`, `read`, `write`, `shutdown`, `accept` (50 §6).
+
+use super::wait::{Operation, check_process, fail, is_suspended, suspend};
+use super::{Class, What, address, socket};
+use crate::memory::object::{Memory, check_array};
+use crate::memory::range::span;
+use crate::raw::error::{AWAIT, type_error};
+use crate::raw::{Functions, args, c_int, lua_State};
+use crate::state::StateRef;
+use crate::suspend::check_yieldable;
+use coutil_system::core::SourceId;
+use mlua::ffi;
+
+pub(crate) const STREAM_AWAITS: Functions<'_> =
+    &[(c"connect", connect), (c"write", write), (c"read", read), (c"shutdown", shutdown)];
+
+pub(crate) const LISTENER_AWAITS: Functions<'_> = &[(c"accept", accept)];
+
+/// `connect(address)` → true
+unsafe extern "C-unwind" fn connect(L: *mut lua_State) -> c_int {
+    // SAFETY: arguments are checked before anything is started.
+    unsafe {
+        let state = StateRef::of(L);
+        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        check_yieldable(L);
+        let address = address::check(L, AWAIT, state, 2, socket.is_v6()).socket_address();
+        check_process(L, state);
+        let by = L as usize;
+        if let Err(error) = state.touch(|state| state.system().core.check_connect(socket.source(), by)) {
+            return fail(L, error);
+        }
+        let operation = Operation { what: What::Connect, object: 1, buffer: 0, guarded: false };
+        suspend(L, state, operation, move |system, op| system.core.connect(op, socket.source(), address, by))
+    }
+}
+
+/// `write(data [, i [, j]])` → true
+unsafe extern "C-unwind" fn write(L: *mut lua_State) -> c_int {
+    // SAFETY: arguments are checked before anything is started.
+    unsafe {
+        let state = StateRef::of(L);
+        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        check_yieldable(L);
+        check_array(L, AWAIT, 2);
+        let i = args::opt_integer(L, AWAIT, 3, 1);
+        let j = args::opt_integer(L, AWAIT, 4, -1);
+        check_process(L, state);
+        if let Err(error) = state.touch(|state| state.system().core.check_write(socket.source())) {
+            return fail(L, error);
+        }
+        let data = Data::of(L, 2);
+        let operation = Operation { what: What::Write, object: 1, buffer: 0, guarded: false };
+        suspend(L, state, operation, move |system, op| {
+            let (bytes, len) = data.bytes();
+            let span = span(i, j, len);
+            let bytes = std::slice::from_raw_parts(bytes.add(span.start), span.len);
+            system.core.write(op, socket.source(), bytes)
+        })
+    }
+}
+
+/// What is written: a string, or a memory as it is when the writing starts. It stands on the stack meanwhile.
+#[derive(Clone, Copy)]
+enum Data {
+    String(*const u8, usize),
+    Memory(Memory),
+}
+
+impl Data {
+    /// The value at `index`, which was checked.
+    unsafe fn of(L: *mut lua_State, index: c_int) -> Self {
+        // SAFETY: a string does not move as long as it stands on the stack.
+        unsafe {
+            if let Some(memory) = Memory::find(L, index) {
+                return Self::Memory(memory);
+            }
+            let mut len = 0;
+            let text = ffi::lua_tolstring(L, index, &mut len);
+            Self::String(text.cast(), len)
+        }
+    }
+
+    unsafe fn bytes(self) -> (*const u8, usize) {
+        match self {
+            Self::String(bytes, len) => (bytes, len),
+            // SAFETY: as above.
+            Self::Memory(memory) => {
+                let (bytes, len) = unsafe { memory.bytes() };
+                (bytes.cast_const(), len)
+            }
+        }
+    }
+}
+
+/// `shutdown()` → true
+unsafe extern "C-unwind" fn shutdown(L: *mut lua_State) -> c_int {
+    // SAFETY: arguments are checked before anything is started.
+    unsafe {
+        let state = StateRef::of(L);
+        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        check_yieldable(L);
+        check_process(L, state);
+        if let Err(error) = state.touch(|state| state.system().core.check_shutdown(socket.source())) {
+            return fail(L, error);
+        }
+        let operation = Operation { what: What::Shutdown, object: 1, buffer: 0, guarded: false };
+        suspend(L, state, operation, move |system, op| system.core.shutdown(op, socket.source()))
+    }
+}
+
+/// Raises `already in use` if somebody reads from a source. One whose coroutine is dead does not count any more.
+unsafe fn check_unused(L: *mut lua_State, state: StateRef, source: SourceId) {
+    // SAFETY: a coroutine that waits is anchored.
+    unsafe {
+        let reader = state.touch(|state| {
+            let core = &state.system().core;
+            let op = core.reader(source)?;
+            Some((op, *core.waiter(op)?))
+        });
+        if let Some((op, waiter)) = reader {
+            if is_suspended(waiter, op) {
+                args::bad(L, AWAIT, 1, c"already in use");
+            }
+            super::wait::cancel(L, state, op);
+        }
+    }
+}
+
+/// `read(buffer [, i [, j]])` → count
+unsafe extern "C-unwind" fn read(L: *mut lua_State) -> c_int {
+    // SAFETY: arguments are checked before anything is started. The memory is anchored while the coroutine waits.
+    unsafe {
+        let state = StateRef::of(L);
+        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        let Some(memory) = Memory::find(L, 2) else { type_error(L, AWAIT, 2, c"memory") };
+        let i = args::opt_integer(L, AWAIT, 3, 1);
+        let j = args::opt_integer(L, AWAIT, 4, -1);
+        check_unused(L, state, socket.source());
+        check_yieldable(L);
+        check_process(L, state);
+        if let Err(error) = state.touch(|state| state.system().core.check_read(socket.source())) {
+            return fail(L, error);
+        }
+        let what = What::Read { memory, i, j };
+        let operation = Operation { what, object: 1, buffer: 2, guarded: true };
+        suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
+    }
+}
+
+/// `accept()` → stream
+unsafe extern "C-unwind" fn accept(L: *mut lua_State) -> c_int {
+    // SAFETY: arguments are checked before anything is started.
+    unsafe {
+        let state = StateRef::of(L);
+        let socket = *socket::check_open(L, AWAIT, state, Class::TcpListener);
+        if !state.touch(|state| state.system().core.is_listening(socket.source())) {
+            args::bad(L, AWAIT, 1, c"not listening");
+        }
+        check_unused(L, state, socket.source());
+        check_yieldable(L);
+        check_process(L, state);
+        let operation = Operation { what: What::Accept, object: 1, buffer: 0, guarded: true };
+        suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
+    }
+}

@@ -1,0 +1,396 @@
+//! Awaiting an operation of the loop.
+//!
+//! While a coroutine waits it is anchored, with the object and the buffer that it waits for, in a table: four places for
+//! each index of an operation, [`THREAD`] and so on. The frame of the await function is not relied upon, as a host may
+//! clear it.
+//!
+//! Places are filled in ahead of the operation, as a table that grows may run finalizers; from then on until the coroutine
+//! suspends nothing is allocated.
+
+use super::{Delivering, System, Waiter, What, upvalue};
+use crate::raw::{c_int, error, lua_State};
+use crate::state::StateRef;
+use crate::suspend::{self, Await};
+use coutil_system::core::OpId;
+use coutil_system::{Error, Result};
+use mlua::ffi;
+use std::ffi::c_void;
+
+const PLACES: usize = 4;
+const THREAD: usize = 1;
+const OBJECT: usize = 2;
+const BUFFER: usize = 3;
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+const GUARD: usize = 4;
+
+fn key(index: usize, place: usize) -> ffi::lua_Integer {
+    (index * PLACES + place) as ffi::lua_Integer
+}
+
+/// What is known of the table of anchors.
+#[derive(Default)]
+pub(crate) struct Anchors {
+    /// How many operations have their places.
+    room: usize,
+    /// Object and buffer of each.
+    values: Vec<[*const c_void; 2]>,
+    /// The guard of each, see [`push_guard`].
+    #[cfg(any(feature = "lua54", feature = "lua55"))]
+    guards: Vec<*mut u64>,
+}
+
+/// How an await function suspends.
+pub(crate) struct Operation {
+    pub(crate) what: What,
+    /// Stack indices of the object and the buffer that are kept while it waits; 0 for none.
+    pub(crate) object: c_int,
+    pub(crate) buffer: c_int,
+    /// Whether it ends when the coroutine is closed: see [`push_guard`].
+    pub(crate) guarded: bool,
+}
+
+/// Awaits of the loop.
+pub(crate) struct OnLoop;
+
+impl Await for OnLoop {
+    #[inline]
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+        // SAFETY: as the callee.
+        unsafe {
+            let state = StateRef::of(L);
+            withdraw(L, state, token);
+            ffi::lua_gettop(L) - base
+        }
+    }
+
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
+        // SAFETY: as the callee.
+        unsafe {
+            let state = StateRef::of(L);
+            withdraw(L, state, token);
+        }
+    }
+}
+
+/// Ends a wait of the running coroutine, if the loop has not done so: somebody else resumed it.
+#[inline]
+unsafe fn withdraw(L: *mut lua_State, state: StateRef, token: u64) {
+    // SAFETY: any number is fine as a token: what it finds has to be an operation of this very coroutine.
+    unsafe {
+        let found = state.touch(|state| {
+            let system = state.system();
+            if system.delivering.thread == L {
+                return None;
+            }
+            #[cfg(any(feature = "lua51", feature = "luajit"))]
+            let op = system.threads.get(&L).copied();
+            #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+            let op = Some(OpId::from_bits(token));
+            op.filter(|op| system.core.waiter(*op).is_some_and(|waiter| waiter.thread == L))
+        });
+        let _ = token;
+        if let Some(op) = found {
+            ffi::luaL_checkstack(L, 4, std::ptr::null());
+            state.with(L, |state| state.system().mark_cancelled(L));
+            cancel(L, state, op);
+        }
+    }
+}
+
+/// Ends an operation, and lets its anchors go.
+pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, op: OpId) {
+    // SAFETY: the coroutine runs, is closed or is anchored by the caller.
+    unsafe {
+        state.with(L, |state| state.system().forget(op));
+        release(L, state, op.index());
+    }
+}
+
+impl System {
+    /// Ends an operation.
+    pub(crate) fn forget(&mut self, op: OpId) {
+        let Some(waiter) = self.core.waiter(op).copied() else { return };
+        self.futures.tasks.remove(&op.index());
+        self.core.cancel_as(op, Some(waiter.thread as usize));
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        self.ended(waiter.thread, op);
+    }
+
+    /// Ends an operation that was delivered, unless it was started again.
+    #[inline]
+    pub(crate) fn settle(&mut self, op: OpId) -> bool {
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        let thread = self.core.waiter(op).map(|waiter| waiter.thread);
+        let ended = self.core.settle(op);
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        if ended && let Some(thread) = thread {
+            self.ended(thread, op);
+        }
+        ended
+    }
+
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    fn ended(&mut self, thread: *mut lua_State, op: OpId) {
+        if self.threads.get(&thread) == Some(&op) {
+            self.threads.remove(&thread);
+        }
+    }
+}
+
+/// Lets go what was kept for an operation that has ended. [-0, +0] Never raises.
+#[inline]
+pub(crate) unsafe fn release(L: *mut lua_State, state: StateRef, index: usize) {
+    // SAFETY: the places exist, so nothing is allocated.
+    unsafe {
+        let anchors = ffi::lua_upvalueindex(upvalue::ANCHORS);
+        let values = state.touch(|state| {
+            let values = state.system().anchors.values.get_mut(index);
+            values.map(|values| std::mem::replace(values, [std::ptr::null(); 2]))
+        });
+        let [object, buffer] = values.unwrap_or([std::ptr::null(); 2]);
+        for (place, used) in [(THREAD, true), (OBJECT, !object.is_null()), (BUFFER, !buffer.is_null())] {
+            if used {
+                ffi::lua_pushboolean(L, 0);
+                ffi::lua_rawseti(L, anchors, key(index, place));
+            }
+        }
+    }
+}
+
+/// Makes places for the next operation. [-0, +0] Raises for memory. May run finalizers.
+#[cold]
+unsafe fn make_room(L: *mut lua_State, state: StateRef, guarded: bool) {
+    // SAFETY: the table is ours alone.
+    unsafe {
+        let anchors = ffi::lua_upvalueindex(upvalue::ANCHORS);
+        loop {
+            let room = state.touch(|state| {
+                let system = state.system();
+                (system.anchors.room <= system.core.next_index()).then_some(system.anchors.room)
+            });
+            if let Some(room) = room {
+                let new = (room * 2).max(16);
+                for key in key(room, THREAD)..=key(new - 1, PLACES) {
+                    ffi::lua_pushboolean(L, 0);
+                    ffi::lua_rawseti(L, anchors, key);
+                }
+                state.with(L, |state| {
+                    let anchors = &mut state.system().anchors;
+                    anchors.room = anchors.room.max(new);
+                    anchors.values.resize(anchors.room, [std::ptr::null(); 2]);
+                    #[cfg(any(feature = "lua54", feature = "lua55"))]
+                    anchors.guards.resize(anchors.room, std::ptr::null_mut());
+                });
+                continue;
+            }
+            if guarded && needs_guard(L, state, anchors) {
+                continue;
+            }
+            return;
+        }
+    }
+}
+
+/// Whether the next operation had no guard; it has one now.
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+unsafe fn needs_guard(L: *mut lua_State, state: StateRef, anchors: c_int) -> bool {
+    use crate::state::{self, field};
+    // SAFETY: a guard is a userdata that lives as long as the table.
+    unsafe {
+        let index = state.touch(|state| state.system().core.next_index());
+        if state.touch(|state| !state.system().anchors.guards[index].is_null()) {
+            return false;
+        }
+        let guard = ffi::lua_newuserdatauv(L, size_of::<u64>(), 0).cast::<u64>();
+        guard.write(OpId::NONE.to_bits());
+        state::push_field(L, field::CLASSES);
+        ffi::lua_rawgeti(L, -1, 0);
+        ffi::lua_setmetatable(L, -3);
+        ffi::lua_pop(L, 1);
+        ffi::lua_rawseti(L, anchors, key(index, GUARD));
+        state.touch(|state| state.system().anchors.guards[index] = guard);
+        true
+    }
+}
+
+#[cfg(not(any(feature = "lua54", feature = "lua55")))]
+unsafe fn needs_guard(_: *mut lua_State, _: StateRef, _: c_int) -> bool {
+    false
+}
+
+/// Pushes the guard of an operation, a to-be-closed value: when the coroutine is closed, its wait is cancelled at once.
+/// [-0, +1]
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+unsafe fn push_guard(L: *mut lua_State, state: StateRef, op: OpId) {
+    // SAFETY: the guard was made, and is a userdata with `__close`.
+    unsafe {
+        let guard = state.touch(|state| state.system().anchors.guards[op.index()]);
+        guard.write(op.to_bits());
+        ffi::lua_rawgeti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key(op.index(), GUARD));
+        ffi::lua_toclose(L, -1);
+    }
+}
+
+/// `__close` of a guard.
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+pub(crate) unsafe extern "C-unwind" fn close_guard(L: *mut lua_State) -> c_int {
+    // SAFETY: only a full userdata of its size is looked into. The operation that it names has to be one of this
+    // coroutine that still waits.
+    unsafe {
+        if let Some(state) = StateRef::of_finalizer(L)
+            && ffi::lua_type(L, 1) == ffi::LUA_TUSERDATA
+            && ffi::lua_rawlen(L, 1) == size_of::<u64>()
+        {
+            let op = OpId::from_bits(ffi::lua_touserdata(L, 1).cast::<u64>().read());
+            let waits = state.touch(|state| {
+                let system = state.system();
+                system.core.waiter(op).is_some_and(|waiter| waiter.thread == L) && !system.core.is_held(op)
+            });
+            if waits {
+                cancel(L, state, op);
+            }
+        }
+    }
+    0
+}
+
+/// Takes an operation for the running coroutine: the one that is being delivered to it, or a new one. It is held. Raises for
+/// memory.
+#[inline]
+unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpId {
+    // SAFETY: from `hold` on nothing is allocated.
+    unsafe {
+        let waiter = Waiter { thread: L, what: operation.what, guarded: operation.guarded };
+        let again = state.touch(|state| {
+            let system = state.system();
+            let Delivering { thread, op } = system.delivering;
+            #[cfg(any(feature = "lua54", feature = "lua55"))]
+            if operation.guarded && thread == L && system.anchors.guards[op.index()].is_null() {
+                // It began without one.
+                return None;
+            }
+            if thread != L || !system.core.is_held(op) {
+                return None;
+            }
+            if let Some(old) = system.core.waiter_mut(op) {
+                *old = waiter;
+            }
+            Some(op)
+        });
+        let op = match again {
+            Some(op) => op,
+            None => {
+                let ready = state.touch(|state| {
+                    let system = state.system();
+                    let index = system.core.next_index();
+                    #[cfg(any(feature = "lua54", feature = "lua55"))]
+                    let guarded = !operation.guarded
+                        || system.anchors.guards.get(index).is_some_and(|guard| !guard.is_null());
+                    #[cfg(not(any(feature = "lua54", feature = "lua55")))]
+                    let guarded = true;
+                    index < system.anchors.room && guarded
+                });
+                if !ready {
+                    make_room(L, state, operation.guarded);
+                }
+                let op = state.with(L, |state| {
+                    let system = state.system();
+                    let op = system.core.hold(waiter);
+                    #[cfg(any(feature = "lua51", feature = "luajit"))]
+                    system.threads.insert(L, op);
+                    op
+                });
+                ffi::lua_pushthread(L);
+                ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key(op.index(), THREAD));
+                op
+            }
+        };
+        let indices = [operation.object, operation.buffer];
+        let values = indices.map(|index| match index {
+            0 => std::ptr::null(),
+            index => ffi::lua_topointer(L, index),
+        });
+        let old = state.touch(|state| {
+            let kept = state.system().anchors.values.get_mut(op.index());
+            kept.map_or(values, |kept| std::mem::replace(kept, values))
+        });
+        for (at, place) in [OBJECT, BUFFER].into_iter().enumerate() {
+            if old[at] != values[at] {
+                match indices[at] {
+                    0 => ffi::lua_pushboolean(L, 0),
+                    index => ffi::lua_pushvalue(L, index),
+                }
+                ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key(op.index(), place));
+            }
+        }
+        op
+    }
+}
+
+/// Suspends the running coroutine, which can yield, until the operation ends that `start` starts. `start` calls no Lua, and
+/// does not panic; what it fails with the coroutine gets from the loop.
+#[inline]
+pub(crate) unsafe fn suspend(
+    L: *mut lua_State,
+    state: StateRef,
+    operation: Operation,
+    start: impl FnOnce(&mut System, OpId) -> Result<()>,
+) -> c_int {
+    // SAFETY: as the callees.
+    unsafe {
+        let op = take(L, state, &operation);
+        let begin = || {
+            state.touch(|state| {
+                let system = state.system();
+                if let Err(error) = start(system, op) {
+                    system.core.fail(op, error);
+                }
+            });
+        };
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        if operation.guarded {
+            push_guard(L, state, op);
+            return suspend::sheltered::<OnLoop>(L, op.to_bits(), begin);
+        }
+        suspend::suspend::<OnLoop>(L, op.to_bits(), begin)
+    }
+}
+
+/// Raises `loop of another process` in a child of the process that made the loop.
+#[inline]
+pub(crate) unsafe fn check_process(L: *mut lua_State, state: StateRef) {
+    // SAFETY: nothing is live.
+    unsafe {
+        if state.touch(|state| state.system().core.is_foreign()) {
+            error::raise_text(L, error::AWAIT, c"loop of another process");
+        }
+    }
+}
+
+/// The failure that a call returns at once, on the same terms as [`check_process`]. [-0, +3]
+pub(crate) unsafe fn fail(L: *mut lua_State, failure: Error) -> c_int {
+    // SAFETY: as `push_failure`.
+    unsafe { super::push_failure(L, failure) }
+}
+
+/// Whether the coroutine of an operation is still suspended where it began to wait. It may have been closed meanwhile, and
+/// even be used for something else by the host.
+#[inline]
+pub(crate) unsafe fn is_suspended(waiter: Waiter, _op: OpId) -> bool {
+    // SAFETY: the coroutine is anchored.
+    unsafe {
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        if !waiter.guarded && ffi::lua_gettop(waiter.thread) > 0 {
+            // The token is on the top of its frame.
+            return crate::raw::compat::to_id(waiter.thread, -1) == _op.to_bits();
+        }
+        ffi::lua_status(waiter.thread) == ffi::LUA_YIELD
+    }
+}
+
+/// `finish(...)` → ..., for the Lua functions around await functions: what follows the suspension.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+pub(crate) unsafe extern "C-unwind" fn finish(L: *mut lua_State) -> c_int {
+    // SAFETY: called with what the coroutine was resumed with.
+    unsafe { OnLoop::resumed(L, 0, 0) }
+}
