@@ -137,7 +137,14 @@ impl State {
     /// What `coutil.system` has.
     #[inline]
     pub(crate) fn system(&mut self) -> &mut System {
-        self.system.get_or_insert_with(|| Box::new(System::new()))
+        #[cold]
+        fn make(system: &mut Option<Box<System>>) -> &mut System {
+            system.insert(Box::new(System::new()))
+        }
+        match self.system {
+            Some(ref mut system) => system,
+            None => make(&mut self.system),
+        }
     }
 
     /// Makes a waiter. It counts as being prepared until [`join`](Self::join).

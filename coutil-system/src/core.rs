@@ -231,6 +231,12 @@ impl<W> Loop<W> {
         self.schedule.suspend(op);
     }
 
+    /// Starts a suspension without delay that is being delivered, again. False, and nothing happens, if it is not.
+    #[inline]
+    pub fn suspend_again(&mut self, op: OpId) -> bool {
+        self.schedule.suspend_again(op)
+    }
+
     /// As [`suspend`](Self::suspend), but it starts when the pass ends.
     pub fn suspend_later(&mut self, op: OpId) {
         self.set_outcome(op, Outcome::Elapsed);

@@ -161,13 +161,29 @@ impl<W> Schedule<W> {
     /// Starts a zero-delay suspension.
     #[inline]
     pub(crate) fn suspend(&mut self, id: OpId) {
+        if self.suspend_again(id) {
+            return;
+        }
         match self.place(id) {
-            Some(Place::HeldInZero(side)) => self.set_place(id, Place::Zero(side)),
             Some(Place::Held | Place::Deferred) => {
                 self.set_place(id, Place::Zero(self.filled));
                 self.push_front(id);
             }
             _ => {}
+        }
+    }
+
+    /// Starts one again that is being delivered; it keeps its place. False, and nothing happens, if it is not.
+    #[inline]
+    pub(crate) fn suspend_again(&mut self, id: OpId) -> bool {
+        match self.ops.get_mut(id) {
+            Some(Op { place: place @ Place::HeldInZero(_), .. }) => {
+                if let Place::HeldInZero(side) = *place {
+                    *place = Place::Zero(side);
+                }
+                true
+            }
+            _ => false,
         }
     }
 

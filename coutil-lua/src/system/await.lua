@@ -18,4 +18,16 @@ for name, start in pairs(starts) do
     awaits[name] = function (...) return finish(start(...)) end
   end
 end
+-- It takes nil for nothing, so it can do without variable arguments.
+local start = starts.suspend
+if start then
+  if yield then
+    awaits.suspend = function (seconds, mode)
+      return start(seconds, mode) or finish(yield())
+    end
+  else
+    awaits.suspend = function (seconds, mode) return finish(start(seconds, mode)) end
+  end
+end
+
 return awaits

@@ -54,9 +54,6 @@ pub(crate) enum What {
 pub(crate) struct Waiter {
     pub(crate) thread: *mut lua_State,
     pub(crate) what: What,
-    /// Whether it is certain that the coroutine still waits, as closing it would have ended the wait.
-    #[cfg_attr(not(any(feature = "lua54", feature = "lua55")), allow(dead_code))]
-    pub(crate) guarded: bool,
 }
 
 /// The operation whose coroutine the loop resumed, while that runs.

@@ -83,8 +83,15 @@ unsafe fn raise_queued(L: *mut lua_State) {
 /// What the loop has to do, with what is needed for it.
 #[derive(Clone, Copy)]
 enum Step {
-    Deliver(OpId, Waiter, Outcome),
+    /// Resume a coroutine with `true`.
+    Resume(*mut lua_State),
+    /// Try, or give the result.
+    Deliver,
     RunTasks,
+    /// The error of a coroutine was reported.
+    CheckErrors,
+    /// Closed objects were kept long enough.
+    ForgetClosed,
     Finished(bool),
     Foreign,
 }
@@ -96,32 +103,30 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
         let state = StateRef::of(L);
         let mut last = OpId::NONE;
         loop {
-            let (ended, closed, step) = state.with(L, |state| {
+            let mut ended = false;
+            let step = state.with(L, |state| {
                 let failed = std::mem::take(&mut state.failed);
                 let system = state.system();
-                system.delivering = Delivering::NONE;
-                let ended = system.settle(last);
-                if failed {
-                    return (ended, false, None);
-                }
-                (ended, system.closed > 0, Some(next(system)))
+                let last = std::mem::replace(&mut system.delivering, Delivering::NONE);
+                ended = system.settle(last.op);
+                if failed { Step::CheckErrors } else { next(system) }
             });
             if ended {
                 release(L, state, last.index());
             }
-            last = OpId::NONE;
-            let Some(step) = step else {
-                halt_for_error(L, state);
-                continue;
-            };
-            if closed {
-                forget_closed(L, state, matches!(step, Step::Finished(_)));
-            }
+            last = state.touch(|state| state.system().delivering.op);
             match step {
-                Step::Deliver(op, waiter, outcome) => {
-                    last = op;
-                    deliver(L, state, op, waiter, outcome);
+                Step::Resume(co) => {
+                    if is_suspended(co) {
+                        ffi::lua_pushboolean(co, 1);
+                        resume_for(L, state, co, 1, Some(WARNING));
+                    } else {
+                        wait::cancel(L, state, last);
+                    }
                 }
+                Step::Deliver => deliver(L, state, last),
+                Step::CheckErrors => halt_for_error(L, state),
+                Step::ForgetClosed => forget_closed(L, state, false),
                 Step::RunTasks => {
                     let tasks = state.try_with(|state| state.system().core.take_tasks());
                     if let Ok(tasks) = tasks {
@@ -133,6 +138,7 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
                     state.with(L, |state| state.system().core.tasks_done());
                 }
                 Step::Finished(pending) => {
+                    forget_closed(L, state, true);
                     ffi::lua_pushboolean(L, pending.into());
                     return 1;
                 }
@@ -144,14 +150,19 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
 
 #[inline]
 fn next(system: &mut super::System) -> Step {
+    if system.closed > 0 && system.closed_in != system.core.passes() {
+        return Step::ForgetClosed;
+    }
     match system.core.next() {
-        Ok(Next::Deliver(op)) => match (system.core.waiter(op).copied(), system.core.outcome(op)) {
-            (Some(waiter), Some(outcome)) => {
-                system.delivering = Delivering { thread: waiter.thread, op };
-                Step::Deliver(op, waiter, outcome)
+        Ok(Next::Deliver(op)) => {
+            let elapsed = system.core.outcome(op) == Some(Outcome::Elapsed);
+            let Some(waiter) = system.core.waiter(op) else { return Step::CheckErrors };
+            system.delivering = Delivering { thread: waiter.thread, op };
+            match waiter.what {
+                What::Suspend if elapsed => Step::Resume(waiter.thread),
+                _ => Step::Deliver,
             }
-            _ => Step::Finished(true),
-        },
+        }
         Ok(Next::RunTasks) => Step::RunTasks,
         Ok(Next::Finished(pending)) => Step::Finished(pending),
         Err(_) => Step::Foreign,
@@ -172,26 +183,20 @@ unsafe fn halt_for_error(L: *mut lua_State, state: StateRef) {
     }
 }
 
-/// Delivers an operation, which is held.
-#[inline(always)]
-unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId, waiter: Waiter, outcome: Outcome) {
+/// Delivers an operation, which is held: tries it, or takes its result.
+unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
     // SAFETY: the coroutine is anchored.
     unsafe {
-        if !is_suspended(waiter, op) {
+        let found = state.touch(|state| {
+            let core = &state.system().core;
+            Some((*core.waiter(op)?, core.outcome(op)?))
+        });
+        let Some((waiter, outcome)) = found else { return };
+        if !is_suspended(waiter.thread) {
             wait::cancel(L, state, op);
-            return;
+        } else if let Some(count) = results(L, state, op, waiter, outcome) {
+            pass_on(L, state, waiter.thread, count, WARNING);
         }
-        let co = waiter.thread;
-        if let (What::Suspend, Outcome::Elapsed) = (waiter.what, outcome) {
-            ffi::lua_pushboolean(co, 1);
-            resume_for(L, state, co, 1, Some(WARNING));
-            return;
-        }
-        let count = match results(L, state, op, waiter, outcome) {
-            Some(count) => count,
-            None => return,
-        };
-        pass_on(L, state, co, count, WARNING);
     }
 }
 
@@ -298,7 +303,7 @@ pub(crate) unsafe fn tell_closed(L: *mut lua_State, state: StateRef, op: OpId) {
         });
         let Some((waiter, outer)) = found else { return };
         let co = waiter.thread;
-        if is_suspended(waiter, op) {
+        if is_suspended(waiter.thread) {
             ffi::lua_pushboolean(L, 0);
             ffi::lua_pushliteral(L, c"closed");
             pass_on(L, state, co, 2, CLOSE_WARNING);

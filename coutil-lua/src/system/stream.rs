@@ -115,10 +115,10 @@ unsafe fn check_unused(L: *mut lua_State, state: StateRef, source: SourceId) {
         let reader = state.touch(|state| {
             let core = &state.system().core;
             let op = core.reader(source)?;
-            Some((op, *core.waiter(op)?))
+            Some((op, core.waiter(op)?.thread))
         });
-        if let Some((op, waiter)) = reader {
-            if is_suspended(waiter, op) {
+        if let Some((op, thread)) = reader {
+            if is_suspended(thread) {
                 args::bad(L, AWAIT, 1, c"already in use");
             }
             super::wait::cancel(L, state, op);

@@ -81,7 +81,7 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let mut seconds = 0.0;
-        if ffi::lua_gettop(L) > 0 {
+        if !(args::is_absent(L, 1) && args::is_absent(L, 2)) {
             if !args::is_absent(L, 1) {
                 seconds = args::check_number(L, AWAIT, 1);
             }
@@ -100,6 +100,13 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
             }
         }
         check_yieldable(L);
+        // Where the yield may turn out to be impossible, the suspension has to be undone.
+        #[cfg(not(any(feature = "lua51", feature = "lua52")))]
+        if !(seconds > 0.0)
+            && let Some(token) = super::wait::suspend_again(L, state)
+        {
+            return crate::suspend::suspend::<super::wait::OnLoop>(L, token, || {});
+        }
         super::wait::check_process(L, state);
         // NaN is no delay either.
         let timed = seconds > 0.0;

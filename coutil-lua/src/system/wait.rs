@@ -58,7 +58,17 @@ impl Await for OnLoop {
         // SAFETY: as the callee.
         unsafe {
             let state = StateRef::of(L);
-            withdraw(L, state, token);
+            let Delivering { thread, op } = state.touch(|state| state.system().delivering);
+            if thread != L {
+                withdraw(L, state, token);
+            }
+            // Meant for what the coroutine was before its host reset it.
+            #[cfg(any(feature = "lua54", feature = "lua55"))]
+            if thread == L && op.to_bits() != token {
+                ffi::lua_settop(L, (base - 1).max(0));
+                return suspend::suspend::<Self>(L, token, || {});
+            }
+            let _ = op;
             ffi::lua_gettop(L) - base
         }
     }
@@ -79,9 +89,6 @@ unsafe fn withdraw(L: *mut lua_State, state: StateRef, token: u64) {
     unsafe {
         let found = state.touch(|state| {
             let system = state.system();
-            if system.delivering.thread == L {
-                return None;
-            }
             #[cfg(any(feature = "lua51", feature = "luajit"))]
             let op = system.threads.get(&L).copied();
             #[cfg(not(any(feature = "lua51", feature = "luajit")))]
@@ -260,7 +267,7 @@ pub(crate) unsafe extern "C-unwind" fn close_guard(L: *mut lua_State) -> c_int {
 unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpId {
     // SAFETY: from `hold` on nothing is allocated.
     unsafe {
-        let waiter = Waiter { thread: L, what: operation.what, guarded: operation.guarded };
+        let waiter = Waiter { thread: L, what: operation.what };
         let again = state.touch(|state| {
             let system = state.system();
             let Delivering { thread, op } = system.delivering;
@@ -373,18 +380,25 @@ pub(crate) unsafe fn fail(L: *mut lua_State, failure: Error) -> c_int {
     unsafe { super::push_failure(L, failure) }
 }
 
-/// Whether the coroutine of an operation is still suspended where it began to wait. It may have been closed meanwhile, and
-/// even be used for something else by the host.
+/// Whether the coroutine of an operation is still suspended: it may have been closed meanwhile. That its host then used it
+/// for something else it finds out when it is resumed.
 #[inline]
-pub(crate) unsafe fn is_suspended(waiter: Waiter, _op: OpId) -> bool {
+pub(crate) unsafe fn is_suspended(thread: *mut lua_State) -> bool {
     // SAFETY: the coroutine is anchored.
+    unsafe { ffi::lua_status(thread) == ffi::LUA_YIELD }
+}
+
+/// The token with which the running coroutine, which the loop resumed from a suspension without delay, is to suspend again
+/// in the same way: that needs nothing new. `None`: it is something else.
+#[inline]
+pub(crate) unsafe fn suspend_again(L: *mut lua_State, state: StateRef) -> Option<u64> {
+    // SAFETY: no Lua is called.
     unsafe {
-        #[cfg(any(feature = "lua54", feature = "lua55"))]
-        if !waiter.guarded && ffi::lua_gettop(waiter.thread) > 0 {
-            // The token is on the top of its frame.
-            return crate::raw::compat::to_id(waiter.thread, -1) == _op.to_bits();
-        }
-        ffi::lua_status(waiter.thread) == ffi::LUA_YIELD
+        state.touch(|state| {
+            let system = state.system();
+            let Delivering { thread, op } = system.delivering;
+            (thread == L && !system.core.is_foreign() && system.core.suspend_again(op)).then(|| op.to_bits())
+        })
     }
 }
 
