@@ -99,7 +99,7 @@ end)
 each("arguments of getaddress [50 5.4.1]", function (domain)
   local s = socket("passive", domain)
   assert(s:bind(L.address(domain)))
-  local function fails(want, ...) T.eq(L.message(T.load("local s = ... return s:getaddress(select(2, ...))", "=chunk"), s, ...), want) end
+  local function fails(want, ...) T.eq(L.message(T.load("local s = ... s:getaddress(select(2, ...))", "=chunk"), s, ...), want) end
   fails("bad argument #1 to 'getaddress' (invalid option 'x')", "x")
   fails("bad argument #1 to 'getaddress' (invalid option 'Peer')", "Peer")
   fails("bad argument #1 to 'getaddress' (string expected, got table)", {})
