@@ -359,7 +359,7 @@ T.test("halt does not wait [20 8.17]", function ()
   T.resume(timer.co)
   T.start(function () suspend(); system.halt() end)
   T.returns({ false }, run) -- nothing is left
-  T.start(function () suspend(.001); system.halt(); suspend() end)
+  T.start(function () suspend(.001); system.halt(); suspend(.001) end)
   T.returns({ true }, run)
   T.returns({ false }, run)
   passive:close()

@@ -382,6 +382,17 @@ T.test("a wait that has not started can be cancelled, again and again [30 A6] [2
   T.eq(coroutine.status(co), "suspended")
 end)
 
+T.test("a new coroutine is not taken for a cancelled one that is gone [30 S5] [30 A6]", function ()
+  local n, got = T.scale(500, 50), 0
+  T.scope(function ()
+    for _ = 1, n do T.resume(T.start(suspend, 1000)) end
+  end)
+  T.gc() -- others may get their place in memory
+  for _ = 1, n do T.start(function () suspend(); got = got + 1 end) end
+  T.eq(run("ready"), false)
+  T.eq(got, n)
+end)
+
 T.test("a second timed wait starts at once [30 A6] [90 1.2]", function ()
   time("updated")
   local w = T.waiter(function () suspend(1000); return suspend(.001) end)

@@ -109,22 +109,22 @@ each("arguments of getaddress [50 5.4.1]", function (domain)
   local mine = assert(s:getaddress())
   for _, value in ipairs { 1, "x", {}, true, io.stdout, memory.create(4) } do
     local got = s:getaddress("self", value)
-    T.eq(got, mine)
+    L.equal(got, mine)
     T.eq(rawequal(got, mine), false)
   end
-  T.eq(s:getaddress(nil, nil, "surplus"), mine)
+  L.equal(s:getaddress(nil, nil, "surplus"), mine)
   local reused = system.address(domain)
   T.eq(rawequal(s:getaddress(nil, reused), reused), true)
-  T.eq(reused, mine)
+  L.equal(reused, mine)
   s:close()
 end)
 
 each("both ends of a connection tell the same [50 5.4.1] [50 6.1.4]", function (domain)
   local passive, address = L.listener(domain)
   local a, b = L.pair(domain, passive, address)
-  T.eq(a:getaddress("peer"), address)
-  T.eq(b:getaddress("self"), address)
-  T.eq(a:getaddress("self"), b:getaddress("peer"))
+  L.equal(a:getaddress("peer"), address)
+  L.equal(b:getaddress("self"), address)
+  L.equal(a:getaddress("self"), b:getaddress("peer"))
   T.eq(b:getdomain(), domain)
   T.eq(getmetatable(b), getmetatable(a))
   T.returns({ false, "socket is not connected", 107 }, passive.getaddress, passive, "peer")
@@ -135,8 +135,8 @@ each("both ends of a connection tell the same [50 5.4.1] [50 6.1.4]", function (
   local accepted
   T.start(function () accepted = assert(passive:accept()) end)
   L.run()
-  T.eq(accepted:getaddress("peer"), source)
-  T.eq(bound:getaddress(), source)
+  L.equal(accepted:getaddress("peer"), source)
+  L.equal(bound:getaddress(), source)
   for _, s in ipairs { a, b, bound, accepted, passive } do s:close() end
 end)
 
@@ -150,7 +150,7 @@ each("bind [50 5.3.1] [50 5.3.2] [50 5.3.4]", function (domain)
     T.eq(address.literal, L.address(domain).literal)
     T.eq(address.port > 0, true)
     T.returns({ false, "invalid argument", 22 }, s.bind, s, L.address(domain))
-    T.eq(s:getaddress(), address)
+    L.equal(s:getaddress(), address)
     s:close()
   end
 end)
@@ -271,7 +271,7 @@ each("several passive sockets and one coroutine [50 6.7.5]", function (domain)
     for _ = 1, 3 do
       for i = 1, 4 do
         local s = assert(list[i][1]:accept())
-        T.eq(s:getaddress(), list[i][2])
+        L.equal(s:getaddress(), list[i][2])
         s:close()
         put(log, i)
       end
@@ -400,7 +400,7 @@ each("a closed port is free at once [50 5.1.2]", function (domain)
       local again = socket("passive", domain)
       T.eq(again:bind(address), true)
       T.eq(again:listen(1), true)
-      T.eq(again:getaddress(), address)
+      L.equal(again:getaddress(), address)
       again:close()
     end
   end

@@ -106,6 +106,11 @@ function L.eqtext(got, want, what)
   error(string.format("%sgot %d bytes, expected %d, different from byte %d on", what, #got, #want, at), 2)
 end
 
+-- Compares with the operator, as `T.eq` does not: addresses.
+function L.equal(got, want)
+  if got ~= want then error("got " .. tostring(got) .. ", expected " .. tostring(want), 2) end
+end
+
 -- Lets the clock advance, without anybody being resumed.
 function L.busy(seconds)
   local from = system.nanosecs()
