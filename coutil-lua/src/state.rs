@@ -325,7 +325,7 @@ pub(crate) mod field {
     pub(crate) const HOMES: c_int = 4;
     /// The metatable of `Home`.
     pub(crate) const HOME_META: c_int = 5;
-    /// Name → module table, as far as loaded.
+    /// Name → module table, as far as loaded, as weak values: a module that nobody has any more is collected.
     pub(crate) const MODULES: c_int = 6;
     /// The error handler: a function, `"raise"`, or nil for the default.
     pub(crate) const HANDLER: c_int = 7;
@@ -339,9 +339,11 @@ pub(crate) mod field {
     pub(crate) const CLASSES: c_int = 11;
     /// Closed objects that are kept until the loop runs.
     pub(crate) const CLOSED: c_int = 12;
+    /// Coroutine → the pass in which somebody else ended its wait, as weak keys.
+    pub(crate) const CANCELLED: c_int = 13;
     /// The await functions of versions without continuations, by module.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
-    pub(crate) const AWAITS: c_int = 13;
+    pub(crate) const AWAITS: c_int = 14;
 }
 
 static KEY: u8 = 0;
@@ -417,18 +419,19 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
         memory.write(State::new());
         let index = ffi::lua_gettop(L);
 
-        ffi::lua_createtable(L, field::CLOSED, 0);
+        ffi::lua_createtable(L, field::CANCELLED, 0);
         for (field, mode) in [
             (field::STRONG, c""),
             (field::WEAK, c"k"),
             (field::ANCHORS, c""),
             (field::HOMES, c"v"),
-            (field::MODULES, c""),
+            (field::MODULES, c"v"),
             (field::ERRORS, c""),
             (field::SPAWNED, c"k"),
             (field::SYSTEM_ANCHORS, c""),
             (field::CLASSES, c""),
             (field::CLOSED, c""),
+            (field::CANCELLED, c"k"),
         ] {
             ffi::lua_createtable(L, 0, 0);
             if !mode.is_empty() {

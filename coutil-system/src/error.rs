@@ -139,7 +139,8 @@ impl Error {
     /// The loop belongs to another process, of which this one is a child: 4096.
     pub const FOREIGN_LOOP: Self = Self(4096);
 
-    pub(crate) const CANCELED: Self = Self(libc::ECANCELED);
+    /// The operation was cancelled, as what it is about was closed: 125 on Linux.
+    pub const CANCELED: Self = Self(libc::ECANCELED);
     pub(crate) const NOT_CONNECTED: Self = Self(libc::ENOTCONN);
     pub(crate) const ALREADY_CONNECTED: Self = Self(libc::EISCONN);
     pub(crate) const IN_PROGRESS: Self = Self(libc::EALREADY);

@@ -18,7 +18,6 @@ use coutil_system::core::{Loop, OpId};
 use mlua::ffi;
 #[cfg(any(feature = "lua51", feature = "luajit"))]
 use rustc_hash::FxHashMap;
-use rustc_hash::FxHashSet;
 use std::ffi::c_void;
 
 /// The upvalues of the functions and methods of this module. The first is the state.
@@ -69,22 +68,14 @@ impl Delivering {
     pub(crate) const NONE: Self = Self { thread: std::ptr::null_mut(), op: OpId::NONE };
 }
 
-/// The coroutines whose wait was ended by somebody else, until the pass ends: their next suspension without delay starts
-/// then (30 A6).
-#[derive(Default)]
-pub(crate) struct Cancelled {
-    /// The pass with whose end they are forgotten.
-    through: u64,
-    threads: FxHashSet<*mut lua_State>,
-}
-
 /// What the library keeps of this for a Lua state.
 pub(crate) struct System {
     pub(crate) core: Loop<Waiter>,
     pub(crate) delivering: Delivering,
     /// Whether `system.run` is on the stack.
     pub(crate) running: bool,
-    cancelled: Cancelled,
+    /// The last pass for which [`field::CANCELLED`] has a coroutine.
+    pub(crate) cancelled: u64,
     /// The anchors; see [`wait`].
     pub(crate) anchors: wait::Anchors,
     /// Closed objects that are kept until the loop runs (50 §5.1.4), since this pass.
@@ -104,7 +95,7 @@ impl System {
             core: Loop::new(),
             delivering: Delivering::NONE,
             running: false,
-            cancelled: Cancelled::default(),
+            cancelled: 0,
             anchors: wait::Anchors::default(),
             closed: 0,
             closed_in: 0,
@@ -115,27 +106,9 @@ impl System {
         }
     }
 
-    /// The pass with whose end a wait that ends now is forgotten.
-    fn pass(&self) -> u64 {
+    /// The pass that runs, or is the next one.
+    pub(crate) fn pass(&self) -> u64 {
         self.core.passes() + u64::from(!self.running)
-    }
-
-    /// The wait of a coroutine was ended by somebody else.
-    pub(crate) fn mark_cancelled(&mut self, thread: *mut lua_State) {
-        let through = self.pass();
-        if self.cancelled.through != through {
-            self.cancelled.threads.clear();
-            self.cancelled.through = through;
-        }
-        self.cancelled.threads.insert(thread);
-    }
-
-    /// Whether that happened in this pass, or before the first one.
-    #[inline]
-    pub(crate) fn is_cancelled(&self, thread: *mut lua_State) -> bool {
-        !self.cancelled.threads.is_empty()
-            && self.cancelled.through == self.pass()
-            && self.cancelled.threads.contains(&thread)
     }
 }
 
@@ -166,10 +139,17 @@ pub(crate) const FUNCTIONS: &[Functions<'_>] =
 /// The functions of the module that await.
 pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS];
 
-/// Makes the classes. [-0, +0] Raises for memory.
+/// Makes the classes, at the first call. [-0, +0] Raises for memory.
 pub(crate) unsafe fn make_classes(L: *mut lua_State) {
-    // SAFETY: called once, when the module is loaded.
+    // SAFETY: called when the module is loaded.
     unsafe {
+        state::push_field(L, field::CLASSES);
+        let made = ffi::lua_rawlen(L, -1) > 0;
+        ffi::lua_pop(L, 1);
+        if made {
+            // The module was collected, and is loaded again.
+            return;
+        }
         #[cfg(any(feature = "lua54", feature = "lua55"))]
         {
             state::push_field(L, field::CLASSES);

@@ -35,10 +35,10 @@ pub(crate) const LISTENER_METHODS: Functions<'_> = &[
 ];
 
 pub(crate) const STREAM_METAMETHODS: Functions<'_> =
-    &[(c"__gc", collect::<STREAM>), (c"__close", collect::<STREAM>)];
+    &[(c"__gc", collect::<STREAM, true>), (c"__close", collect::<STREAM, false>)];
 
 pub(crate) const LISTENER_METAMETHODS: Functions<'_> =
-    &[(c"__gc", collect::<LISTENER>), (c"__close", collect::<LISTENER>)];
+    &[(c"__gc", collect::<LISTENER, true>), (c"__close", collect::<LISTENER, false>)];
 
 /// The contents of a socket object. Any bytes of a userdata of that size that is not ours are one too: an id that names
 /// nothing, or another socket.
@@ -160,7 +160,7 @@ unsafe extern "C-unwind" fn close<const C: usize>(L: *mut lua_State) -> c_int {
         let state = StateRef::of(L);
         let socket = check_open(L, DIRECT, state, class(C));
         keep_closed(L, state);
-        release(L, state, socket);
+        release(L, state, socket, false);
         ffi::lua_pushboolean(L, 1);
         1
     }
@@ -183,28 +183,33 @@ unsafe fn keep_closed(L: *mut lua_State, state: StateRef) {
     }
 }
 
-/// Closes a socket, and tells whoever reads from it.
-unsafe fn release(L: *mut lua_State, state: StateRef, socket: *mut Socket) {
+/// Closes a socket, and tells whoever reads from it. One that is collected has nobody, unless the state is being closed:
+/// then nobody is resumed.
+unsafe fn release(L: *mut lua_State, state: StateRef, socket: *mut Socket, collected: bool) {
     // SAFETY: the object is on the stack.
     unsafe {
         let source = (*socket).source();
         (*socket).closed = 1;
         (*socket).source = SourceId::NONE.to_bits();
-        if let Some(reader) = state.with(L, |state| state.system().core.close(source)) {
-            run::tell_closed(L, state, reader);
+        match state.with(L, |state| state.system().core.close(source)) {
+            Some(reader) if collected => {
+                state.touch(|state| state.system().core.fail(reader, Error::CANCELED));
+            }
+            Some(reader) => run::tell_closed(L, state, reader),
+            None => {}
         }
     }
 }
 
 /// `__gc`, `__close`
-unsafe extern "C-unwind" fn collect<const C: usize>(L: *mut lua_State) -> c_int {
+unsafe extern "C-unwind" fn collect<const C: usize, const COLLECTED: bool>(L: *mut lua_State) -> c_int {
     // SAFETY: any value may be given, also after the state was closed.
     unsafe {
         if let Some(state) = StateRef::of_finalizer(L)
             && let Some(socket) = super::to_object::<Socket>(L, state, 1, class(C))
             && (*socket).closed == 0
         {
-            release(L, state, socket);
+            release(L, state, socket, COLLECTED);
         }
         0
     }

@@ -110,12 +110,13 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
         super::wait::check_process(L, state);
         // NaN is no delay either.
         let timed = seconds > 0.0;
+        let later = !timed && super::wait::is_cancelled(L, state);
         let operation = Operation { what: What::Suspend, object: 0, buffer: 0, guarded: timed };
         wait(L, state, operation, move |system, op| {
             if timed {
                 // Rounded up, so as not to be early.
                 system.core.set_timer(op, (seconds * 1e9).ceil() as u64);
-            } else if system.is_cancelled(L) {
+            } else if later {
                 system.core.suspend_later(op);
             } else {
                 system.core.suspend(op);

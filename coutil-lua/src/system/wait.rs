@@ -9,7 +9,7 @@
 
 use super::{Delivering, System, Waiter, What, upvalue};
 use crate::raw::{c_int, error, lua_State};
-use crate::state::StateRef;
+use crate::state::{self, StateRef, field};
 use crate::suspend::{self, Await};
 use coutil_system::core::OpId;
 use coutil_system::{Error, Result};
@@ -97,10 +97,47 @@ unsafe fn withdraw(L: *mut lua_State, state: StateRef, token: u64) {
         });
         let _ = token;
         if let Some(op) = found {
-            ffi::luaL_checkstack(L, 4, std::ptr::null());
-            state.with(L, |state| state.system().mark_cancelled(L));
+            ffi::luaL_checkstack(L, 8, std::ptr::null());
             cancel(L, state, op);
+            mark_cancelled(L, state);
         }
+    }
+}
+
+/// Remembers that the wait of the running coroutine was ended by somebody else, until the pass ends: its next suspension
+/// without delay starts then (30 A6). [-0, +0] Raises for memory.
+unsafe fn mark_cancelled(L: *mut lua_State, state: StateRef) {
+    // SAFETY: a table with weak keys, so that no other coroutine is taken for this one.
+    unsafe {
+        let pass = state.touch(|state| {
+            let system = state.system();
+            system.cancelled = system.pass();
+            system.cancelled
+        });
+        state::push_field(L, field::CANCELLED);
+        ffi::lua_pushthread(L);
+        ffi::lua_pushnumber(L, pass as ffi::lua_Number);
+        ffi::lua_rawset(L, -3);
+        ffi::lua_pop(L, 1);
+    }
+}
+
+/// Whether that happened to the running coroutine in this pass, or before the first one. [-0, +0]
+#[inline]
+pub(crate) unsafe fn is_cancelled(L: *mut lua_State, state: StateRef) -> bool {
+    // SAFETY: as `mark_cancelled`.
+    unsafe {
+        let pass = state.touch(|state| {
+            let system = state.system();
+            (system.cancelled == system.pass()).then_some(system.cancelled)
+        });
+        let Some(pass) = pass else { return false };
+        state::push_field(L, field::CANCELLED);
+        ffi::lua_pushthread(L);
+        ffi::lua_rawget(L, -2);
+        let cancelled = ffi::lua_tonumber(L, -1) == pass as ffi::lua_Number;
+        ffi::lua_pop(L, 2);
+        cancelled
     }
 }
 
@@ -201,7 +238,6 @@ unsafe fn make_room(L: *mut lua_State, state: StateRef, guarded: bool) {
 /// Whether the next operation had no guard; it has one now.
 #[cfg(any(feature = "lua54", feature = "lua55"))]
 unsafe fn needs_guard(L: *mut lua_State, state: StateRef, anchors: c_int) -> bool {
-    use crate::state::{self, field};
     // SAFETY: a guard is a userdata that lives as long as the table.
     unsafe {
         let index = state.touch(|state| state.system().core.next_index());
