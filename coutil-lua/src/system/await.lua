@@ -23,7 +23,9 @@ local start = starts.suspend
 if start then
   if yield then
     awaits.suspend = function (seconds, mode)
-      return start(seconds, mode) or finish(yield())
+      local slept = start(seconds, mode)
+      if slept then return slept end
+      return finish(yield())
     end
   else
     awaits.suspend = function (seconds, mode) return finish(start(seconds, mode)) end
