@@ -146,6 +146,12 @@ impl<W> Default for Loop<W> {
     }
 }
 
+impl<W> Drop for Loop<W> {
+    fn drop(&mut self) {
+        self.remote.close();
+    }
+}
+
 impl<W> fmt::Debug for Loop<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loop")

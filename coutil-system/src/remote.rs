@@ -5,13 +5,15 @@ use crate::sys::poller::Waker;
 use async_task::{Runnable, Task};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 #[derive(Default)]
 struct Inbox {
     tasks: Vec<Runnable>,
     ended: Vec<OpId>,
     waker: Option<Waker>,
+    /// The loop is gone: nothing is taken any more.
+    closed: bool,
 }
 
 /// One for each loop, shared with its tasks.
@@ -74,8 +76,14 @@ impl Remote {
         self.full.store(!inbox.tasks.is_empty(), Ordering::SeqCst);
     }
 
-    pub(crate) fn end(&self, op: OpId) {
-        self.put(|inbox| inbox.ended.push(op));
+    /// The loop is gone. Tasks that were to be run are dropped, with their futures; others are when they are woken.
+    pub(crate) fn close(&self) {
+        let tasks = {
+            let mut inbox = self.inbox();
+            inbox.closed = true;
+            std::mem::take(&mut inbox.tasks)
+        };
+        drop(tasks);
     }
 
     /// Makes a task that the loop runs; `op` is ended with it, whatever becomes of it.
@@ -85,26 +93,33 @@ impl Remote {
         F::Output: Send + 'static,
     {
         /// Ends the operation also when the future panics.
-        struct End(Arc<Remote>, OpId);
+        struct End(Weak<Remote>, OpId);
         impl Drop for End {
             fn drop(&mut self) {
-                self.0.end(self.1);
+                if let Some(remote) = self.0.upgrade() {
+                    remote.put(|inbox| inbox.ended.push(self.1));
+                }
             }
         }
-        let end = op.map(|op| End(self.clone(), op));
         let remote = Arc::downgrade(self);
-        let (runnable, task) = async_task::spawn(
-            async move {
-                let _end = end;
-                future.await
-            },
-            move |runnable| {
-                // A loop that is gone runs nothing: the future is dropped.
-                if let Some(remote) = remote.upgrade() {
-                    remote.put(|inbox| inbox.tasks.push(runnable));
-                }
-            },
-        );
+        let end = op.map(|op| End(remote.clone(), op));
+        let schedule = move |runnable| {
+            if let Some(remote) = remote.upgrade() {
+                let mut runnable = Some(runnable);
+                remote.put(|inbox| {
+                    if !inbox.closed {
+                        inbox.tasks.extend(runnable.take());
+                    }
+                });
+                // What is left of it is dropped without the lock: that drops the future.
+            }
+        };
+        let future = async move {
+            let _end = end;
+            future.await
+        };
+        // A panic is told to whoever waits for the task.
+        let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(|()| future, schedule);
         runnable.schedule();
         task
     }
