@@ -30,7 +30,7 @@ for i = 1, clients do
   streams[i]:settimeout(0)
 end
 local start = socket.gettime()
-for i = 1, clients do copas.addthread(client, streams[i]) end
+for i = 1, clients do copas.addthread(function () client(streams[i]) end) end
 while ended < clients do copas.step() end
 
 print(("%.6f %d"):format(socket.gettime() - start, 2 * clients * rounds))
