@@ -109,7 +109,6 @@ local function stop ()
     server:close()
   end
   for stream in pairs(clients) do hangup(stream) end
-  stopped()
 end
 
 -- When nothing is left to do, nothing may be left that waits: `system.run` returns when no coroutine does.
@@ -145,6 +144,7 @@ spawn.catch(print, function ()
       system.suspend(0.1)
     end
   end
+  stopped()
 end)
 
 system.run()

@@ -520,3 +520,29 @@ fn pair_line(line: &str) -> Option<(&str, f64, f64)> {
     let (title, time) = rest.trim_end().strip_suffix(" ns")?.rsplit_once(' ')?;
     Some((title.trim_end(), time.parse().ok()?, ratio.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_scripts_print() {
+        assert_eq!(numbers("0.250000 1000\n").unwrap(), (0.25, 1000.0));
+        assert!(numbers("0.250000\n").is_err());
+        assert!(numbers("0.250000 1000 1\n").is_err());
+        assert!(numbers("nothing here").is_err());
+        assert_eq!(
+            pair_line("event, 2 values            138.9 ns   1.81"),
+            Some(("event, 2 values", 138.9, 1.81))
+        );
+        assert_eq!(pair_line("Lua 5.4"), None);
+        assert_eq!(pair_line(""), None);
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
+    }
+}
