@@ -128,8 +128,7 @@ local function parse (head)
   if major ~= "1" then return nil, 505 end
 
   local fields = {}
-  for line in rest:gmatch "([^\n]*)\n" do
-    line = line:gsub("\r$", "")
+  for line in rest:gmatch "([^\n]-)\r?\n" do
     if line ~= "" then
       -- No space before the colon, no line that continues the one before, no control character: all of these have been
       -- used to make two servers understand the same bytes differently.
