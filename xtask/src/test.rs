@@ -165,7 +165,7 @@ fn modes(version: Version) -> &'static [&'static str] {
 }
 
 /// The interpreter of a version, with what makes it leave the built-in library alone.
-fn interpreter(sh: &Shell, version: Version) -> Result<Option<(PathBuf, Vec<String>)>> {
+pub(crate) fn interpreter(sh: &Shell, version: Version) -> Result<Option<(PathBuf, Vec<String>)>> {
     let name = version.interpreter();
     if cmd!(sh, "{name} -v").ignore_status().quiet().ignore_stdout().ignore_stderr().run().is_ok() {
         return Ok(Some((name.into(), Vec::new())));

@@ -1,0 +1,63 @@
+-- An echo with many connections, clients and server in this process: each client sends 512 bytes and waits for the
+-- 5 bytes of the reply, again and again. Prints the seconds and the messages (one direction each).
+local event = require "coutil.event"
+local memory = require "coutil.memory"
+local system = require "coutil.system"
+
+local rounds = tonumber(arg and arg[1]) or 1000
+local clients = tonumber(arg and arg[2]) or 64
+local request, reply = ("q"):rep(512), "reply"
+
+local server = assert(system.socket("passive", "ipv4"))
+assert(server:bind(system.address("ipv4", "127.0.0.1", 0)))
+assert(server:listen(clients))
+local address = server:getaddress()
+
+local function serve (stream)
+  assert(stream:setoption("nodelay", true))
+  local buffer = memory.create(#request)
+  local length = 0
+  while true do
+    local count = stream:read(buffer, length + 1)
+    if not count then break end
+    length = length + count
+    if length == #request then
+      assert(stream:write(reply))
+      length = 0
+    end
+  end
+  stream:close()
+end
+
+local connected, ended, start, stop = 0, 0, nil, nil
+
+local function client ()
+  local stream = assert(system.socket("stream", "ipv4"))
+  assert(stream:setoption("nodelay", true))
+  assert(stream:connect(address))
+  connected = connected + 1
+  if connected < clients then
+    event.await "start"
+  else
+    start = system.nanosecs()
+    event.emitall "start"
+  end
+  local buffer = memory.create(#reply)
+  for _ = 1, rounds do
+    assert(stream:write(request))
+    local length = 0
+    repeat length = length + assert(stream:read(buffer, length + 1)) until length == #reply
+  end
+  ended = ended + 1
+  if ended == clients then stop = system.nanosecs() end
+  stream:close()
+end
+
+coroutine.wrap(function ()
+  for _ = 1, clients do coroutine.wrap(serve)(assert(server:accept())) end
+  server:close()
+end)()
+for _ = 1, clients do coroutine.wrap(client)() end
+system.run()
+
+print(("%.6f %d"):format((stop - start) / 1e9, 2 * clients * rounds))

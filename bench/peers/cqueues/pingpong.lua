@@ -1,0 +1,40 @@
+-- bench/pingpong.lua, as a program for cqueues.
+local cqueues = require "cqueues"
+local socket = require "cqueues.socket"
+
+local rounds = tonumber(arg and arg[1]) or 50000
+local ball = ("x"):rep(64)
+
+local loop = cqueues.new()
+local server = assert(socket.listen { host = "127.0.0.1", port = 0, nodelay = true })
+assert(server:listen())
+local _, _, port = server:localname()
+
+loop:wrap(function ()
+  local stream = assert(server:accept { nodelay = true })
+  server:close()
+  stream:setmode("bn", "bn")
+  while true do
+    local data = stream:read(#ball)
+    if not data then break end
+    assert(stream:write(data))
+  end
+  stream:close()
+end)
+
+local seconds
+loop:wrap(function ()
+  local stream = assert(socket.connect { host = "127.0.0.1", port = port, nodelay = true })
+  stream:setmode("bn", "bn")
+  assert(stream:connect())
+  local start = cqueues.monotime()
+  for _ = 1, rounds do
+    assert(stream:write(ball))
+    assert(stream:read(#ball))
+  end
+  seconds = cqueues.monotime() - start
+  stream:close()
+end)
+assert(loop:loop())
+
+print(("%.6f %d"):format(seconds, 2 * rounds))

@@ -1,0 +1,40 @@
+-- One client that writes 512 bytes at a time, each write after the one before, and a server that reads as much as is
+-- there. Prints the seconds until the server has all, and the messages (writes).
+local memory = require "coutil.memory"
+local system = require "coutil.system"
+
+local writes = tonumber(arg and arg[1]) or 200000
+local data = ("x"):rep(512)
+
+local server = assert(system.socket("passive", "ipv4"))
+assert(server:bind(system.address("ipv4", "127.0.0.1", 0)))
+assert(server:listen(1))
+local address = server:getaddress()
+
+local start, stop
+local received = 0
+coroutine.wrap(function ()
+  local stream = assert(server:accept())
+  server:close()
+  local buffer = memory.create(65536)
+  while true do
+    local count = stream:read(buffer)
+    if not count then break end
+    received = received + count
+  end
+  stop = system.nanosecs()
+  stream:close()
+end)()
+
+coroutine.wrap(function ()
+  local stream = assert(system.socket("stream", "ipv4"))
+  assert(stream:setoption("nodelay", true))
+  assert(stream:connect(address))
+  start = system.nanosecs()
+  for _ = 1, writes do assert(stream:write(data)) end
+  stream:close()
+end)()
+system.run()
+
+assert(received == writes * #data)
+print(("%.6f %d"):format((stop - start) / 1e9, writes))
