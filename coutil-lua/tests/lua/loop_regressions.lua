@@ -81,7 +81,7 @@ end)
 
 -- Cancelling ------------------------------------------------------------------------------------
 
-T.test("a cancel between readiness and resumption loses nothing [50 0.2.2] [50 8.8] [20 8.19]", function ()
+T.test("a cancel between readiness and resumption loses nothing [50 0.2.2] [50 8.8] [20 8.19.4]", function ()
   for round = 1, 3 do
     local pairs_, readers, texts, first = {}, {}, {}, nil
     for i = 1, 10 do pairs_[i] = { L.pair() } end

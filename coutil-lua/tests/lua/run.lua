@@ -89,7 +89,7 @@ T.test("a pass resumes each zero-delay suspension once [20 8.8] [30 P7] [20 8.5]
   end
 end)
 
-T.test("what is cancelled is not pending [20 8.7] [20 8.20] [00 1.3.6]", function ()
+T.test("what is cancelled is not pending [20 8.7] [20 8.20.1] [00 1.3.6] [50 8.12]", function ()
   local cos = {}
   for i = 1, 3 do cos[i] = T.start(suspend, 1000) end
   for i = 1, 3 do
@@ -254,7 +254,7 @@ function ()
   T.same(log, { "a", "b" })
 end)
 
-T.test("await functions complete only through run [20 8.19] [00 1.2.2] [00 1.1.1]", function ()
+T.test("await functions complete only through run [20 8.19.3] [00 1.2.2] [00 1.1.1]", function ()
   local w = T.waiter(suspend)
   local timed = T.waiter(suspend, .001)
   L.busy(.005)
@@ -422,7 +422,7 @@ T.test_child("printall writes a list to standard error [90 1.6] [00 11.3]", func
   T.eq(status, 0)
 end)
 
-T.test_child("the end of the program resumes nobody and waits for nothing [20 1.14.1] [30 A10] [00 1.6.5] [90 1.1]",
+T.test_child("the end of the program resumes nobody and waits for nothing [20 1.14.1] [30 A10] [00 1.6.5] [90 1.1] [50 0.2.7]",
 function ()
   local body = prelude .. [[
     local passive = system.socket("passive", "ipv4")

@@ -154,7 +154,7 @@ end)
 
 -- Waiting ---------------------------------------------------------------------------------------
 
-T.test("suspending yields no value and returns true [30 A2] [30 S4] [00 1.1.1] [20 8.19]", function ()
+T.test("suspending yields no value and returns true [30 A2] [30 S4] [00 1.1.1] [20 8.19.2]", function ()
   for _, seconds in ipairs { 0, .001 } do
     local got
     local co = T.create(function () got = pack(suspend(seconds)); return "end" end)
@@ -168,7 +168,7 @@ T.test("suspending yields no value and returns true [30 A2] [30 S4] [00 1.1.1] [
   end
 end)
 
-T.test("where yielding is impossible [30 A1] [00 1.4.1] [20 8.19] [00 1.4.3]", function ()
+T.test("where yielding is impossible [30 A1] [00 1.4.1] [20 8.19.1] [00 1.4.3]", function ()
   local got
   T.inside(string.gsub, "x", "x", function () got = pack(pcall(suspend)) end)
   T.eq(got[1], false)
@@ -298,9 +298,9 @@ end)
 
 -- Cancelling ------------------------------------------------------------------------------------
 
-T.test("an explicit resume ends the wait with its values [30 A4] [30 S13] [00 1.3.1] [20 8.19]", function ()
+T.test("an explicit resume ends the wait with its values [30 A4] [30 S13] [00 1.3.1] [20 8.19.4]", function ()
   local values = { pack(), pack(nil), pack(1), pack(nil, nil, nil), pack(false, nil), pack({}, print, 3), pack(true) }
-  for _, seconds in ipairs { 0, .001, 1000 } do
+  for _, seconds in ipairs { 0, .5, 1000 } do
     for _, v in ipairs(values) do
       local w = T.waiter(suspend, seconds)
       T.resume(w.co, T.unpack(v, 1, v.n))
@@ -341,7 +341,7 @@ T.test("a timer that is due is dropped too [30 S13] [30 A4]", function ()
   T.returns({ false }, run)
 end)
 
-T.test("a second wait after a cancelled one starts later [30 A6] [20 8.21] [90 1.2]", function ()
+T.test("a second wait after a cancelled one starts later [30 A6] [20 8.21.3] [90 1.2]", function ()
   local x
   local A = T.start(function () suspend(); x = suspend() end)
   T.start(function () suspend(); T.resume(A, 7) end)
@@ -350,7 +350,7 @@ T.test("a second wait after a cancelled one starts later [30 A6] [20 8.21] [90 1
   T.eq(x, 7)
 end)
 
-T.test("who waited already goes first [30 A6] [20 8.21]", function ()
+T.test("who waited already goes first [30 A6] [20 8.21.3] [20 8.21.2]", function ()
   local log = {}
   local late = T.start(function () suspend(1000); suspend(); put(log, "late") end)
   for i = 1, 3 do T.start(function () suspend(); put(log, i); suspend(); put(log, i + 10) end) end
@@ -361,7 +361,7 @@ T.test("who waited already goes first [30 A6] [20 8.21]", function ()
   T.same(log, { 3, 2, 1, "late", 13, 12, 11 })
 end)
 
-T.test("a wait that has not started can be cancelled, again and again [30 A6] [20 8.21] [00 1.3.4]", function ()
+T.test("a wait that has not started can be cancelled, again and again [30 A6] [20 8.21.1] [20 8.21.2] [00 1.3.4]", function ()
   local log = {}
   local co = T.start(function ()
     for i = 1, 50 do put(log, suspend(i % 3 == 0 and 1000 or i % 3 == 1 and 0 or nil)) end
@@ -403,7 +403,7 @@ T.test("a second timed wait starts at once [30 A6] [90 1.2]", function ()
   T.eq(run(), false)
 end)
 
-T.test_if(T.has_close, "no coroutine.close", "closing the coroutine cancels [20 8.22] [00 1.7.1] [90 1.3]", function ()
+T.test_if(T.has_close, "no coroutine.close", "closing the coroutine cancels [00 1.7.1] [90 1.3]", function ()
   for _, seconds in ipairs { 0, .001, 1000 } do
     local before = T.waiter(suspend, seconds)
     local during = T.waiter(suspend, seconds)

@@ -151,7 +151,7 @@ local sco = type(states) == "table" and states.load and system.resume and
 -- first pass resumes, once the first await has returned (or at once). `want` says how each await must have ended. In the
 -- order of one poll the second await may come before that coroutine; then there is nothing to cancel.
 local sequences = {
-  { want = { "normal" }, ends = "yield",
+  { want = { "normal" }, ends = "yield", -- [20 9.5]
     body = function (r, A1) r[1] = pack(A1()); r.at = "yield"; coroutine.yield(); r.at = "resumed" end },
   { want = { "normal", "normal" },
     body = function (r, A1, A2) r[1] = pack(A1()); r[2] = pack(A2()) end,
@@ -247,7 +247,7 @@ for _, domain in ipairs(L.domains) do
         local title = operation[1] .. " " .. domain .. (closing and " while closing [20 9.1]" or "")
         for n, sequence in ipairs(sequences) do
           T.test_if(sco or not sequence.sco, "no state coroutines", "sequence " .. n .. " of " .. title ..
-            " [20 8.19] [20 8.20] [20 9.2] [00 1.3.1] [00 1.3.4]", function ()
+            " [20 8.19.4] [20 8.19.5] [20 8.20.1] [20 8.20.3] [20 9.2] [00 1.3.1] [00 1.3.4]", function ()
             T.eq(L.swept(function (watch) perform(operation, sequence, domain, closing, watch) end), true)
           end)
         end
@@ -273,7 +273,7 @@ for o, operation in ipairs(operations) do
     for _, one in ipairs { ... } do if one.trigger then one.trigger() end end
   end
 
-  T.test(operation[1] .. ": an explicit resume gives its values [00 1.3.1] [50 0.2.2] [20 8.19] [30 A4] [20 9.6]",
+  T.test(operation[1] .. ": an explicit resume gives its values [00 1.3.1] [50 0.2.2] [20 8.19.4] [30 A4] [20 9.6]",
     configured(function (make)
       local values = { pack(), pack(nil), pack(true, nil, 3), pack({}, nil), pack(false, "closed"), pack(6) }
       for i = 1, operation[1] == "a large write" and 2 or #values do
@@ -319,7 +319,7 @@ for o, operation in ipairs(operations) do
   end))
 
   T.test_if(T.has_close and operation[1] ~= "a large write", "no coroutine.close, or nobody to read",
-    operation[1] .. ": closing the coroutine [00 1.7.1] [00 1.7.2] [20 8.22] [90 1.3]", configured(function (make, watch)
+    operation[1] .. ": closing the coroutine [00 1.7.1] [00 1.7.2] [90 1.3]", configured(function (make, watch)
       local one, two = make()
       local first = watch(T.start(function () one.await(); error("resumed") end))
       T.eq(coroutine.close(first), true)

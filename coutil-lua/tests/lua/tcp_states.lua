@@ -147,6 +147,22 @@ each("a reader and an accepter are woken inside close [50 5.1.2] [50 6.3.4] [50 
   b:close()
 end)
 
+T.test("the finalizer and the end of a variable close likewise [00 6.4.3] [00 4.3] [00 1.3.7]", function ()
+  for _, event in ipairs { "__gc", "__close" } do
+    local a, b = L.pair()
+    local passive = L.listener()
+    local read, accept = T.waiter(a.read, a, memory.create(4)), T.waiter(passive.accept, passive)
+    local write = T.waiter(a.write, a, ("x"):rep(2 ^ 24))
+    for _, s in ipairs { a, passive } do getmetatable(s)[event](s) end
+    T.same(read.got, { false, "closed" })
+    T.same(accept.got, { false, "closed" })
+    T.eq(run(), false)
+    T.same(write.got, canceled)
+    T.raises("closed object", a.close, a)
+    b:close()
+  end
+end)
+
 T.test("an error in who is woken does not leave close [50 5.1.2] [00 1.5.3] [90 2.2]", function ()
   local a, b = L.pair()
   local co = T.start(function () a:read(memory.create(4)); error("after the close", 0) end)
