@@ -34,6 +34,7 @@ mod version {
     use crate::error::Result;
     use rustix::event::epoll::{self, EventData, EventFlags};
     use rustix::event::{EventfdFlags, Timespec, eventfd};
+    use std::mem::MaybeUninit;
     use std::os::fd::OwnedFd;
 
     /// So many events are taken at once; there is more of them as long as it is full.
@@ -42,7 +43,6 @@ mod version {
     pub(crate) struct Poller {
         poller: polling::Poller,
         wake: Arc<OwnedFd>,
-        events: Vec<epoll::Event>,
     }
 
     /// Ends a wait of the poller, from any thread.
@@ -54,7 +54,7 @@ mod version {
             let poller = polling::Poller::new()?;
             let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             epoll::add(&poller, &wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
-            Ok(Self { poller, wake: Arc::new(wake), events: Vec::with_capacity(EVENTS) })
+            Ok(Self { poller, wake: Arc::new(wake) })
         }
 
         pub(crate) fn waker(&self) -> Waker {
@@ -83,15 +83,14 @@ mod version {
                 let milliseconds = timeout.min(LONGEST).as_nanos().div_ceil(1_000_000) as i64;
                 Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 }
             });
+            // They are kept on the stack, as they have pointers in them: the loop moves between threads.
+            let mut events = [const { MaybeUninit::uninit() }; EVENTS];
             loop {
-                self.events.clear();
-                let spare = rustix::buffer::spare_capacity(&mut self.events);
-                match epoll::wait(&self.poller, spare, timeout.as_ref()) {
-                    Ok(_) => {}
+                let (events, _) = match epoll::wait(&self.poller, &mut events, timeout.as_ref()) {
                     Err(rustix::io::Errno::INTR) => return Ok(()),
-                    Err(error) => return Err(error.into()),
-                }
-                for event in &self.events {
+                    result => result?,
+                };
+                for event in &*events {
                     let (flags, key) = (event.flags, event.data.u64());
                     // The poller's own descriptors have the same key.
                     if key == WAKE {
@@ -105,7 +104,7 @@ mod version {
                         sticky: over || flags.intersects(EventFlags::RDHUP | EventFlags::PRI),
                     });
                 }
-                if self.events.len() < self.events.capacity() {
+                if events.len() < EVENTS {
                     return Ok(());
                 }
                 timeout = Some(Timespec { tv_sec: 0, tv_nsec: 0 });
