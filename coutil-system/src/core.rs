@@ -355,7 +355,10 @@ impl<W> Loop<W> {
     ///
     /// [`Error::FOREIGN_LOOP`] in a child of the process that made the loop; or of the poller itself, which is not to be
     /// expected. The loop stays as it was.
-    #[allow(clippy::should_implement_trait, reason = "it is no iterator: there is more between two calls than a `for` has")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it is no iterator: there is more between two calls than a `for` has"
+    )]
     #[inline]
     pub fn next(&mut self) -> Result<Next> {
         if self.phase == Phase::Zero

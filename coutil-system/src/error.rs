@@ -139,6 +139,7 @@ impl Error {
     /// The loop belongs to another process, of which this one is a child: 4096.
     pub const FOREIGN_LOOP: Self = Self(4096);
 
+    pub(crate) const BUSY: Self = Self(libc::EBUSY);
     pub(crate) const CANCELED: Self = Self(libc::ECANCELED);
     pub(crate) const NOT_CONNECTED: Self = Self(libc::ENOTCONN);
     pub(crate) const ALREADY_CONNECTED: Self = Self(libc::EISCONN);

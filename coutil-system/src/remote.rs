@@ -74,6 +74,11 @@ impl Remote {
         self.full.store(!inbox.tasks.is_empty(), Ordering::SeqCst);
     }
 
+    /// Has the host come out of [`next`](crate::core::Loop::next), with nothing to run perhaps.
+    pub(crate) fn interrupt(&self) {
+        self.put(|_| {});
+    }
+
     pub(crate) fn end(&self, op: OpId) {
         self.put(|inbox| inbox.ended.push(op));
     }
