@@ -414,3 +414,6 @@ impl<W> Schedule<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
