@@ -5,7 +5,7 @@ use crate::sys::poller::Waker;
 use async_task::{Runnable, Task};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 #[derive(Default)]
 struct Inbox {
@@ -90,14 +90,17 @@ impl Remote {
         F::Output: Send + 'static,
     {
         /// Ends the operation also when the future panics.
-        struct End(Arc<Remote>, OpId);
+        struct End(Weak<Remote>, OpId);
         impl Drop for End {
             fn drop(&mut self) {
-                self.0.end(self.1);
+                if let Some(remote) = self.0.upgrade() {
+                    remote.end(self.1);
+                }
             }
         }
-        let end = op.map(|op| End(self.clone(), op));
+        // A task is kept by its loop, so it must not keep the loop.
         let remote = Arc::downgrade(self);
+        let end = op.map(|op| End(remote.clone(), op));
         let (runnable, task) = async_task::spawn(
             async move {
                 let _end = end;
