@@ -549,8 +549,8 @@ impl<W> Loop<W> {
 
     /// The poller, made at the first call.
     pub(crate) fn poller(&mut self) -> Result<&mut Poller> {
+        self.check_process()?;
         if self.poller.is_none() {
-            self.check_process()?;
             let poller = Poller::new()?;
             self.remote.set_waker(poller.waker());
             self.poller = Some(poller);
