@@ -4,6 +4,7 @@
 //! other systems.
 
 mod connect;
+mod face;
 
 mod input;
 mod output;
