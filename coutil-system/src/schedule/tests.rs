@@ -23,8 +23,8 @@ enum Action {
     /// Starts the operation again that is being delivered.
     Again(Start),
     Cancel(usize),
-    /// Holds one wherever it stands, and ends it, as when its source is closed.
-    Take(usize),
+    /// Holds one wherever it stands, as when its source is closed, and ends it or starts it again.
+    Take(usize, Option<Start>),
     MakeDue(usize, bool),
     Time(u64),
     /// The delivery ends, and the next one follows.
@@ -48,7 +48,7 @@ fn action() -> impl Strategy<Value = Action> {
         6 => start().prop_map(Action::New),
         6 => start().prop_map(Action::Again),
         2 => any::<usize>().prop_map(Action::Cancel),
-        1 => any::<usize>().prop_map(Action::Take),
+        2 => (any::<usize>(), prop::option::of(start())).prop_map(|(which, start)| Action::Take(which, start)),
         5 => any::<(usize, bool)>().prop_map(|(which, accept)| Action::MakeDue(which, accept)),
         1 => (0..3u64).prop_map(Action::Time),
         12 => Just(Action::Next),
@@ -285,11 +285,21 @@ impl Pair {
                 assert_eq!(self.schedule.remove(id), None, "its id is out of date");
                 self.end(name);
             }
-            Action::Take(which) if !self.live.is_empty() => {
+            Action::Take(which, start) if !self.live.is_empty() => {
                 let (name, id) = self.live[which % self.live.len()];
+                let held = self.model.held.filter(|(held, _)| *held != name);
                 self.schedule.take(id);
-                assert!(self.schedule.release(id));
-                self.end(name);
+                self.model.leave(name);
+                // It has no place to keep any more.
+                self.model.held = None;
+                match start {
+                    Some(start) => self.start(name, start),
+                    None => {
+                        assert!(self.schedule.release(id));
+                        self.end(name);
+                    }
+                }
+                self.model.held = held;
             }
             Action::MakeDue(which, accept) if !self.model.parked.is_empty() => {
                 let (_, name) = self.model.parked[which % self.model.parked.len()];

@@ -218,7 +218,9 @@ fn polls_are_left_out_while_there_is_something_to_deliver() {
             return;
         }
     }
-    assert!(!cfg!(target_os = "linux"), "1000 times the clock ticked meanwhile");
+    if cfg!(target_os = "linux") {
+        panic!("1000 times the clock ticked meanwhile");
+    }
 }
 
 #[test]
