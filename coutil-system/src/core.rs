@@ -373,6 +373,10 @@ impl<W> Loop<W> {
     ///
     /// [`Error::FOREIGN_LOOP`] in a child of the process that made the loop; or of the poller itself, which is not to be
     /// expected. The loop stays as it was.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it is no iterator: there is more between two calls than a `for` has"
+    )]
     #[inline]
     pub fn next(&mut self) -> Result<Next> {
         if self.phase == Phase::Zero
@@ -563,8 +567,8 @@ impl<W> Loop<W> {
 
     /// The poller, made at the first call.
     pub(crate) fn poller(&mut self) -> Result<&mut Poller> {
+        self.check_process()?;
         if self.poller.is_none() {
-            self.check_process()?;
             let poller = Poller::new()?;
             self.remote.set_waker(poller.waker());
             self.poller = Some(poller);

@@ -141,6 +141,8 @@ impl Error {
 
     /// The operation was cancelled, as what it is about was closed: 125 on Linux.
     pub const CANCELED: Self = Self(libc::ECANCELED);
+
+    pub(crate) const BUSY: Self = Self(libc::EBUSY);
     pub(crate) const NOT_CONNECTED: Self = Self(libc::ENOTCONN);
     pub(crate) const ALREADY_CONNECTED: Self = Self(libc::EISCONN);
     pub(crate) const IN_PROGRESS: Self = Self(libc::EALREADY);

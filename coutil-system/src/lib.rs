@@ -1,4 +1,70 @@
 //! An event loop that delivers operations one at a time, in order: timers, sockets, futures.
+//!
+//! - [`EventLoop`]: runs tasks, and the futures of timers and sockets, on the thread of whoever calls it.
+//! - [`TcpListener`], [`TcpStream`]: TCP for futures.
+//! - [`core`]: the loop without futures, generic over who waits, for hosts of another kind: an interpreter with coroutines.
+//! - [`net`], [`time`]: addresses and clocks. [`Error`]: the same texts on every system.
+//!
+//! ```
+//! use coutil_system::{EventLoop, Result, TcpListener, TcpStream};
+//!
+//! fn main() -> Result<()> {
+//!     let events = EventLoop::new()?;
+//!     let listener = TcpListener::bind(&events, "127.0.0.1:0".parse().unwrap())?;
+//!     let address = listener.local_addr()?;
+//!
+//!     // An echo server, for one client,
+//!     let server = events.spawn(async move {
+//!         let stream = listener.accept().await?;
+//!         let mut buffer = [0; 1024];
+//!         loop {
+//!             match stream.read(&mut buffer).await? {
+//!                 0 => break stream.shutdown().await,
+//!                 count => stream.write_all(&buffer[..count]).await?,
+//!             }
+//!         }
+//!     });
+//!
+//!     // and the client.
+//!     events.block_on(async {
+//!         let stream = TcpStream::connect(&events, address).await?;
+//!         stream.write_all(b"hello").await?;
+//!         stream.shutdown().await?;
+//!         let mut buffer = [0; 1024];
+//!         let count = stream.read(&mut buffer).await?;
+//!         assert_eq!(&buffer[..count], b"hello");
+//!         assert_eq!(stream.read(&mut buffer).await?, 0); // the end
+//!         server.await
+//!     })?
+//! }
+//! ```
+//!
+//! # How it works
+//!
+//! There is no thread and nothing global: a loop makes progress while somebody [runs](EventLoop::run) it. It goes in
+//! *passes*. A pass delivers the timers that have expired, by deadline; then those who [yielded](EventLoop::yield_now), newest
+//! first; then it looks at the descriptors, or waits for them if there is nothing else to do; then it runs the tasks that
+//! were woken, and delivers what has become ready: connections accepted first, the rest in the order in which it was
+//! started. While there is something to deliver, descriptors are looked at not in each pass but after some dozens of
+//! operations, or a few milliseconds.
+//!
+//! Descriptors are registered once, edge-triggered: epoll(7). To read is to wait until there is something, and to take it
+//! at the moment of delivery, so that a read that is cancelled has taken nothing. To write is to send at once what the system
+//! takes; the rest is queued.
+//!
+//! The loop is behind one mutex. Under it runs no foreign code, so wakers, destructors and tasks may use the loop
+//! themselves. A thread that needs it while it waits for descriptors ends that wait.
+//!
+//! In a child of fork(2) a loop of the parent is not to be run: that gives [`Error::FOREIGN_LOOP`]. It can be dropped there,
+//! which leaves the parent's alone.
+//!
+//! # Limitations
+//!
+//! - Tested on Linux. Elsewhere the poller of `polling` is used as it is: untested. Not for Windows.
+//! - One thread at a time runs a loop, and its tasks on that thread. For parallel work there are other executors; the
+//!   futures of this crate run on any of them.
+//! - TCP only, and addresses, not names: to look up a name would block.
+//! - There are no `AsyncRead` and `AsyncWrite`: a future that is dropped gives its guarantees by being a future.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -7,14 +73,26 @@ compile_error!("coutil-system does not support Windows yet: nobody could test it
 
 pub mod core;
 mod error;
+mod event_loop;
+pub mod futures;
 pub mod net;
+mod operation;
 mod remote;
 mod schedule;
 mod source;
 mod stream;
 mod sys;
 mod table;
+mod tcp;
 pub mod time;
 
+pub use async_task::Task;
 pub use error::{Error, Result};
+pub use event_loop::EventLoop;
 pub use source::Kind;
+pub use tcp::{TcpListener, TcpStream};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

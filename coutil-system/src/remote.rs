@@ -76,6 +76,11 @@ impl Remote {
         self.full.store(!inbox.tasks.is_empty(), Ordering::SeqCst);
     }
 
+    /// An operation is ended.
+    pub(crate) fn end(&self, op: OpId) {
+        self.put(|inbox| inbox.ended.push(op));
+    }
+
     /// The loop is gone. Tasks that were to be run are dropped, with their futures; others are when they are woken.
     pub(crate) fn close(&self) {
         let tasks = {
@@ -84,6 +89,11 @@ impl Remote {
             std::mem::take(&mut inbox.tasks)
         };
         drop(tasks);
+    }
+
+    /// Has the host come out of [`next`](crate::core::Loop::next), with nothing to run perhaps.
+    pub(crate) fn interrupt(&self) {
+        self.put(|_| {});
     }
 
     /// Makes a task that the loop runs; `op` is ended with it, whatever becomes of it.
@@ -97,7 +107,7 @@ impl Remote {
         impl Drop for End {
             fn drop(&mut self) {
                 if let Some(remote) = self.0.upgrade() {
-                    remote.put(|inbox| inbox.ended.push(self.1));
+                    remote.end(self.1);
                 }
             }
         }
@@ -118,8 +128,7 @@ impl Remote {
             let _end = end;
             future.await
         };
-        // A panic is told to whoever waits for the task.
-        let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(|()| future, schedule);
+        let (runnable, task) = async_task::spawn(future, schedule);
         runnable.schedule();
         task
     }

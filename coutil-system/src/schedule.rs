@@ -430,3 +430,6 @@ impl<W> Schedule<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

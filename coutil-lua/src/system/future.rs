@@ -6,7 +6,7 @@
 
 use super::wait::{Operation, check_process, suspend};
 use super::{System, What};
-use crate::raw::{Functions, args, c_int, compat, error, lua_State};
+use crate::raw::{Functions, args, c_int, compat, error, guard, lua_State};
 use crate::state::StateRef;
 use crate::suspend::check_yieldable;
 use coutil_system::core::OpId;
@@ -87,7 +87,7 @@ pub(crate) unsafe fn results(L: *mut lua_State, state: StateRef, op: OpId) -> c_
     // SAFETY: what is taken out of the state has a destructor, and is put back before Lua is called.
     unsafe {
         let task = state.try_with(|state| state.system().futures.tasks.remove(&op.index()));
-        let output = crate::raw::guard(|| {
+        let output = guard(|| {
             let mut task = task.ok().flatten()?;
             // It is done: this does not wait.
             match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
@@ -97,8 +97,7 @@ pub(crate) unsafe fn results(L: *mut lua_State, state: StateRef, op: OpId) -> c_
         });
         let output: Output = match output {
             Ok(Some(output)) => output,
-            Ok(None) => Err("the future was cancelled".to_owned()),
-            Err(panic) => Err(format!("internal error: {}", panic.message())),
+            _ => Err("the future was cancelled".to_owned()),
         };
         let number = state.touch(|state| {
             let futures = &mut state.system().futures;
@@ -176,9 +175,13 @@ where
     T: Future<Output = std::result::Result<R, E>> + Send + 'static,
 {
     let start = lua.create_function(move |lua, arguments: A| {
-        let future = function(arguments);
+        let mut future = Box::pin(function(arguments));
+        let guarded = std::future::poll_fn(move |context| match guard(|| future.as_mut().poll(context)) {
+            Ok(poll) => poll.map(|result| result.map_err(|error| error.to_string())),
+            Err(panic) => Poll::Ready(Err(format!("internal error: {}", panic.message()))),
+        });
         let future = Box::pin(async move {
-            let result = future.await.map_err(|error| error.to_string())?;
+            let result = guarded.await?;
             let give: Box<dyn FnOnce(&Lua) -> Result<MultiValue> + Send> =
                 Box::new(move |lua| result.into_lua_multi(lua));
             Ok(give)

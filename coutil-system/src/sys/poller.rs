@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)]
 
+use crate::sys::process;
+use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,21 +30,50 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) use version::{Poller, Waker};
 
+/// The poller of this process. In a child of a fork it is left as it is, open: its destructor would take descriptors out of
+/// it, which is the parent's too.
+struct Owned {
+    poller: Option<polling::Poller>,
+    forks: u32,
+}
+
+impl Owned {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { poller: Some(polling::Poller::new()?), forks: process::forks() })
+    }
+}
+
+impl Deref for Owned {
+    type Target = polling::Poller;
+
+    fn deref(&self) -> &polling::Poller {
+        self.poller.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if self.forks != process::forks() {
+            std::mem::forget(self.poller.take());
+        }
+    }
+}
+
 #[cfg(all(target_os = "linux", not(coutil_portable_poller)))]
 mod version {
     use super::*;
     use crate::error::Result;
     use rustix::event::epoll::{self, EventData, EventFlags};
     use rustix::event::{EventfdFlags, Timespec, eventfd};
+    use std::mem::MaybeUninit;
     use std::os::fd::OwnedFd;
 
     /// So many events are taken at once; there is more of them as long as it is full.
     const EVENTS: usize = 256;
 
     pub(crate) struct Poller {
-        poller: polling::Poller,
+        poller: Owned,
         wake: Arc<OwnedFd>,
-        events: Vec<epoll::Event>,
     }
 
     /// Ends a wait of the poller, from any thread.
@@ -51,10 +82,10 @@ mod version {
 
     impl Poller {
         pub(crate) fn new() -> Result<Self> {
-            let poller = polling::Poller::new()?;
+            let poller = Owned::new()?;
             let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            epoll::add(&poller, &wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
-            Ok(Self { poller, wake: Arc::new(wake), events: Vec::with_capacity(EVENTS) })
+            epoll::add(&*poller, &wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
+            Ok(Self { poller, wake: Arc::new(wake) })
         }
 
         pub(crate) fn waker(&self) -> Waker {
@@ -65,12 +96,12 @@ mod version {
         pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> Result<()> {
             let flags =
                 EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
-            Ok(epoll::add(&self.poller, fd, EventData::new_u64(key), flags)?)
+            Ok(epoll::add(&*self.poller, fd, EventData::new_u64(key), flags)?)
         }
 
         /// To be called before the descriptor is closed: its description may live on elsewhere, and would be told about.
         pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
-            let _ = epoll::delete(&self.poller, fd);
+            let _ = epoll::delete(&*self.poller, fd);
         }
 
         /// On this system a registration lasts.
@@ -83,15 +114,14 @@ mod version {
                 let milliseconds = timeout.min(LONGEST).as_nanos().div_ceil(1_000_000) as i64;
                 Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 }
             });
+            // They are kept on the stack, as they have pointers in them: the loop moves between threads.
+            let mut events = [const { MaybeUninit::uninit() }; EVENTS];
             loop {
-                self.events.clear();
-                let spare = rustix::buffer::spare_capacity(&mut self.events);
-                match epoll::wait(&self.poller, spare, timeout.as_ref()) {
-                    Ok(_) => {}
+                let (events, _) = match epoll::wait(&*self.poller, &mut events, timeout.as_ref()) {
                     Err(rustix::io::Errno::INTR) => return Ok(()),
-                    Err(error) => return Err(error.into()),
-                }
-                for event in &self.events {
+                    result => result?,
+                };
+                for event in &*events {
                     let (flags, key) = (event.flags, event.data.u64());
                     // The poller's own descriptors have the same key.
                     if key == WAKE {
@@ -105,7 +135,7 @@ mod version {
                         sticky: over || flags.intersects(EventFlags::RDHUP | EventFlags::PRI),
                     });
                 }
-                if self.events.len() < self.events.capacity() {
+                if events.len() < EVENTS {
                     return Ok(());
                 }
                 timeout = Some(Timespec { tv_sec: 0, tv_nsec: 0 });
@@ -128,18 +158,18 @@ mod version {
     use polling::{Event, Events, PollMode};
 
     pub(crate) struct Poller {
-        poller: Arc<polling::Poller>,
+        poller: Arc<Owned>,
         mode: PollMode,
         events: Events,
     }
 
     /// Ends a wait of the poller, from any thread.
     #[derive(Clone)]
-    pub(crate) struct Waker(Arc<polling::Poller>);
+    pub(crate) struct Waker(Arc<Owned>);
 
     impl Poller {
         pub(crate) fn new() -> Result<Self> {
-            let poller = polling::Poller::new()?;
+            let poller = Owned::new()?;
             let mode = if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot };
             Ok(Self { poller: Arc::new(poller), mode, events: Events::new() })
         }

@@ -1,0 +1,13 @@
+//! The tests of coutil-system, a module for each property.
+//!
+//! `[30 S6]` names a rule of the Lua library that the crate was modelled on, `R16` and the like a lesson from the bugs of
+//! other systems.
+
+mod connect;
+mod face;
+
+mod input;
+mod output;
+mod pass;
+mod tasks;
+mod util;
