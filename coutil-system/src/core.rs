@@ -237,10 +237,10 @@ impl<W> Loop<W> {
         self.schedule.suspend(op);
     }
 
-    /// Starts a suspension without delay that is being delivered, again. False, and nothing happens, if it is not.
+    /// Whether it is a suspension without delay that is being delivered.
     #[inline]
-    pub fn suspend_again(&mut self, op: OpId) -> bool {
-        self.schedule.suspend_again(op)
+    pub fn is_suspension(&self, op: OpId) -> bool {
+        self.schedule.is_held_in_zero(op)
     }
 
     /// As [`suspend`](Self::suspend), but it starts when the pass ends.

@@ -164,18 +164,21 @@ impl<W> Schedule<W> {
         if self.suspend_again(id) {
             return;
         }
-        match self.place(id) {
-            Some(Place::Held | Place::Deferred) => {
-                self.set_place(id, Place::Zero(self.filled));
-                self.push_front(id);
-            }
-            _ => {}
+        if let Some(Place::Held | Place::Deferred) = self.place(id) {
+            self.set_place(id, Place::Zero(self.filled));
+            self.push_front(id);
         }
+    }
+
+    /// Whether it is a zero-delay suspension that is being delivered.
+    #[inline]
+    pub(crate) fn is_held_in_zero(&self, id: OpId) -> bool {
+        self.ops.get(id).is_some_and(|op| matches!(op.place, Place::HeldInZero(_)))
     }
 
     /// Starts one again that is being delivered; it keeps its place. False, and nothing happens, if it is not.
     #[inline]
-    pub(crate) fn suspend_again(&mut self, id: OpId) -> bool {
+    fn suspend_again(&mut self, id: OpId) -> bool {
         match self.ops.get_mut(id) {
             Some(Op { place: place @ Place::HeldInZero(_), .. }) => {
                 if let Place::HeldInZero(side) = *place {

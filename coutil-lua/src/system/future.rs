@@ -21,8 +21,11 @@ use std::task::{Context, Poll, Waker};
 pub(crate) const FUNCTIONS: Functions<'_> = &[(c"check", check)];
 pub(crate) const AWAITS: Functions<'_> = &[(c"await", await_future)];
 
-/// What a future resolves to: how to make Lua values of it.
-type Output = std::result::Result<Box<dyn FnOnce(&Lua) -> Result<MultiValue> + Send>, String>;
+/// How to make Lua values of what a future resolved to.
+type Give = Box<dyn FnOnce(&Lua) -> Result<MultiValue> + Send>;
+
+/// What a future resolves to, or the message of its error.
+type Output = std::result::Result<Give, String>;
 
 /// A future that the loop runs.
 pub(crate) type Task = async_task::Task<Output>;
@@ -182,8 +185,7 @@ where
         });
         let future = Box::pin(async move {
             let result = guarded.await?;
-            let give: Box<dyn FnOnce(&Lua) -> Result<MultiValue> + Send> =
-                Box::new(move |lua| result.into_lua_multi(lua));
+            let give: Give = Box::new(move |lua| result.into_lua_multi(lua));
             Ok(give)
         });
         with_system(lua, |system| {

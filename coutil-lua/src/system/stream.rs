@@ -83,8 +83,8 @@ impl Data {
     unsafe fn bytes(self) -> (*const u8, usize) {
         match self {
             Self::String(bytes, len) => (bytes, len),
-            // SAFETY: as above.
             Self::Memory(memory) => {
+                // SAFETY: as above.
                 let (bytes, len) = unsafe { memory.bytes() };
                 (bytes.cast_const(), len)
             }

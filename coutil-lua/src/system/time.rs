@@ -100,16 +100,14 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
             }
         }
         check_yieldable(L);
-        // Where the yield may turn out to be impossible, the suspension has to be undone.
-        #[cfg(not(any(feature = "lua51", feature = "lua52")))]
-        if !(seconds > 0.0)
-            && let Some(token) = super::wait::suspend_again(L, state)
-        {
-            return crate::suspend::suspend::<super::wait::OnLoop>(L, token, || {});
-        }
-        super::wait::check_process(L, state);
         // NaN is no delay either.
         let timed = seconds > 0.0;
+        if !timed && let Some(op) = super::wait::suspended_before(L, state) {
+            return crate::suspend::suspend::<super::wait::OnLoop>(L, op.to_bits(), || {
+                state.touch(|state| state.system().core.suspend(op));
+            });
+        }
+        super::wait::check_process(L, state);
         let later = !timed && super::wait::is_cancelled(L, state);
         let operation = Operation { what: What::Suspend, object: 0, buffer: 0, guarded: timed };
         wait(L, state, operation, move |system, op| {

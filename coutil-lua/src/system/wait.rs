@@ -75,10 +75,7 @@ impl Await for OnLoop {
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as the callee.
-        unsafe {
-            let state = StateRef::of(L);
-            withdraw(L, state, token);
-        }
+        unsafe { cancel(L, StateRef::of(L), OpId::from_bits(token)) }
     }
 }
 
@@ -424,16 +421,16 @@ pub(crate) unsafe fn is_suspended(thread: *mut lua_State) -> bool {
     unsafe { ffi::lua_status(thread) == ffi::LUA_YIELD }
 }
 
-/// The token with which the running coroutine, which the loop resumed from a suspension without delay, is to suspend again
-/// in the same way: that needs nothing new. `None`: it is something else.
+/// The operation of the running coroutine, if the loop resumed it from a suspension without delay: to suspend again in the
+/// same way needs nothing new.
 #[inline]
-pub(crate) unsafe fn suspend_again(L: *mut lua_State, state: StateRef) -> Option<u64> {
+pub(crate) unsafe fn suspended_before(L: *mut lua_State, state: StateRef) -> Option<OpId> {
     // SAFETY: no Lua is called.
     unsafe {
         state.touch(|state| {
             let system = state.system();
             let Delivering { thread, op } = system.delivering;
-            (thread == L && !system.core.is_foreign() && system.core.suspend_again(op)).then(|| op.to_bits())
+            (thread == L && system.core.is_suspension(op) && !system.core.is_foreign()).then_some(op)
         })
     }
 }
