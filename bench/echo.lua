@@ -1,5 +1,5 @@
 -- An echo with many connections, clients and server in this process: each client sends 512 bytes and waits for the
--- 5 bytes of the reply, again and again. Prints the seconds and the messages (one direction each).
+-- 5 bytes of the reply, again and again. Prints seconds, processor seconds, and messages (one direction each).
 local event = require "coutil.event"
 local memory = require "coutil.memory"
 local system = require "coutil.system"
@@ -29,7 +29,8 @@ local function serve (stream)
   stream:close()
 end
 
-local connected, ended, start, stop = 0, 0, nil, nil
+local connected, ended = 0, 0
+local start, busy, stop, idle
 
 local function client ()
   local stream = assert(system.socket("stream", "ipv4"))
@@ -39,7 +40,7 @@ local function client ()
   if connected < clients then
     event.await "start"
   else
-    start = system.nanosecs()
+    start, busy = system.nanosecs(), os.clock()
     event.emitall "start"
   end
   local buffer = memory.create(#reply)
@@ -49,7 +50,7 @@ local function client ()
     repeat length = length + assert(stream:read(buffer, length + 1)) until length == #reply
   end
   ended = ended + 1
-  if ended == clients then stop = system.nanosecs() end
+  if ended == clients then stop, idle = system.nanosecs(), os.clock() end
   stream:close()
 end
 
@@ -60,4 +61,4 @@ end)()
 for _ = 1, clients do coroutine.wrap(client)() end
 system.run()
 
-print(("%.6f %d"):format((stop - start) / 1e9, 2 * clients * rounds))
+print(("%.6f %.6f %d"):format((stop - start) / 1e9, idle - busy, 2 * clients * rounds))

@@ -1,5 +1,5 @@
 -- 20 000 coroutines, each of which waits for a timer again and again: 1 to 4 ms, which is less than it takes to serve
--- all of them once, so the loop never sleeps. Prints the seconds and the expirations.
+-- all of them once, so the loop never sleeps. Prints seconds, processor seconds, and expirations.
 local system = require "coutil.system"
 
 local rounds = tonumber(arg and arg[1]) or 30
@@ -14,8 +14,8 @@ local function wait (i)
   end
 end
 
-local start = system.nanosecs()
+local start, busy = system.nanosecs(), os.clock()
 for i = 1, timers do coroutine.wrap(wait)(i) end
 system.run()
 
-print(("%.6f %d"):format((system.nanosecs() - start) / 1e9, expired))
+print(("%.6f %.6f %d"):format((system.nanosecs() - start) / 1e9, os.clock() - busy, expired))

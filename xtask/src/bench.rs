@@ -1,14 +1,16 @@
 //! `cargo xtask bench`: the workloads of `bench/`, here and on the peers that are installed.
 //!
 //! The programs of a workload run in turn, several times, so that whatever else the machine does touches all of them.
-//! What is compared are medians. System calls are counted in runs of their own, as counting them takes time; no noise
+//! What is compared are medians of processor time: these programs never sleep, so on a machine that does nothing else it
+//! is the time, and on a busy one it is what they cost. System calls are counted in runs of their own, as counting them takes time; no noise
 //! touches their number. docs/benchmarks.md says what each workload is.
 
 use crate::build;
+use crate::floor;
 use crate::lua::Version;
 use crate::test;
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
@@ -63,6 +65,12 @@ const WORKLOADS: &[Workload] = &[
     },
 ];
 
+/// What runs on this library.
+const OURS: &str = "coutil";
+
+/// What has no library at all.
+const FLOOR: &str = "bare calls";
+
 /// Whose programs lie in `bench/peers/`, by the names of their modules.
 const PEERS: &[&str] = &["luv", "cqueues", "copas"];
 
@@ -80,7 +88,7 @@ struct Workload {
 enum Kind {
     /// The script compares by itself: it prints lines `TITLE N ns RATIO`.
     Pair,
-    /// Each script prints `SECONDS MESSAGES`. `counts` is its argument, `calls` are two smaller ones for counting system
+    /// Each script prints `SECONDS PROCESSOR-SECONDS MESSAGES`. `counts` is its argument, `calls` are two smaller ones for counting system
     /// calls: what the program does once cancels out.
     Race { counts: u32, calls: Option<(u32, u32)> },
     /// Each script prints `KILOBYTES OBJECTS`.
@@ -91,7 +99,7 @@ enum Kind {
 enum Target {
     /// The ratio to a bare pair in that line; `old` where Lua has no continuations (5.1 and LuaJIT).
     Pair { line: &'static str, limit: f64, old: f64 },
-    /// The ratio of our time to that of a peer.
+    /// The ratio of our processor time to that of a peer.
     Time { peer: &'static str, limit: f64 },
     /// System calls a message.
     Calls { limit: f64 },
@@ -201,45 +209,57 @@ impl Interpreter {
         output(clean(&mut command)).is_ok()
     }
 
-    /// The programs for a workload: ours, then those of the peers.
-    fn programs(&self, workload: &str, peers: &[&'static str]) -> Vec<Program<'_>> {
-        let ours = Program { lua: self, who: "coutil", script: format!("bench/{workload}.lua").into() };
-        let theirs = peers.iter().map(|&who| {
-            let script = PathBuf::from(format!("bench/peers/{who}/{workload}.lua"));
-            Program { lua: self, who, script }
-        });
-        std::iter::once(ours).chain(theirs.filter(|program| program.script.exists())).collect()
+    /// The programs for a workload: ours, then those of the peers, then the bare system calls.
+    fn programs(&self, workload: &str, peers: &[&'static str]) -> Result<Vec<Program<'_>>> {
+        let mut programs = vec![self.script(OURS, format!("bench/{workload}.lua"))];
+        for peer in peers {
+            let script = format!("bench/peers/{peer}/{workload}.lua");
+            if Path::new(&script).exists() {
+                programs.push(self.script(peer, script));
+            }
+        }
+        if floor::NAMES.contains(&workload) {
+            let words = vec![std::env::current_exe()?, "floor".into(), workload.into()];
+            programs.push(Program { lua: self, who: FLOOR, words });
+        }
+        Ok(programs)
+    }
+
+    /// A script as a program.
+    fn script(&self, who: &'static str, script: String) -> Program<'_> {
+        let mut words = vec![self.command.clone()];
+        words.extend(self.args.iter().map(PathBuf::from));
+        words.push(script.into());
+        Program { lua: self, who, words }
     }
 }
 
-/// A script, and who runs it.
+/// A command, and whose it is.
 struct Program<'a> {
     lua: &'a Interpreter,
     who: &'static str,
-    script: PathBuf,
+    words: Vec<PathBuf>,
 }
 
 impl Program<'_> {
     /// The command that runs it, behind a `prefix`.
     fn command(&self, prefix: &[&str], counts: Option<u32>) -> Command {
         let mut words: Vec<PathBuf> = prefix.iter().map(PathBuf::from).collect();
-        words.push(self.lua.command.clone());
-        words.extend(self.lua.args.iter().map(PathBuf::from));
-        words.push(self.script.clone());
+        words.extend(self.words.iter().cloned());
         words.extend(counts.map(|counts| PathBuf::from(counts.to_string())));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         clean(&mut command);
         // The peers are where the distribution put them, so their paths are the default ones.
-        if self.who == "coutil" {
+        if self.who == OURS {
             command.env("LUA_PATH", self.lua.folder.join("?.lua"));
             command.env("LUA_CPATH", self.lua.folder.join("?.so"));
         }
         command
     }
 
-    /// Runs it; the two numbers that it prints.
-    fn run(&self, counts: u32) -> Result<(f64, f64)> {
+    /// Runs it; the numbers that it prints.
+    fn run(&self, counts: u32) -> Result<Vec<f64>> {
         numbers(&output(&mut self.command(&[], Some(counts)))?)
     }
 
@@ -255,14 +275,15 @@ impl Program<'_> {
         let file = self.lua.folder.join("strace.txt");
         let file = file.to_str().context("the target folder has a name that is no text")?;
         let prefix = ["strace", "-f", "-c", "-o", file];
-        let (_, messages) = numbers(&output(&mut self.command(&prefix, Some(counts)))?)?;
+        let numbers = numbers(&output(&mut self.command(&prefix, Some(counts)))?)?;
         let summary = std::fs::read_to_string(file)?;
         std::fs::remove_file(file)?;
         // The last line: per cent, seconds, microseconds a call, calls, errors if any, "total".
         let total =
             summary.lines().rev().find(|line| line.ends_with("total")).context("strace gave no total")?;
         let calls = total.split_whitespace().nth(3).and_then(|word| word.parse().ok());
-        Ok((calls.with_context(|| format!("what does strace mean: {total}"))?, messages))
+        let calls = calls.with_context(|| format!("what does strace mean: {total}"))?;
+        Ok((calls, *numbers.last().context("no number of messages")?))
     }
 }
 
@@ -304,13 +325,10 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The two numbers of a line.
-fn numbers(text: &str) -> Result<(f64, f64)> {
-    let mut words = text.split_whitespace().map(str::parse);
-    match (words.next(), words.next(), words.next()) {
-        (Some(Ok(first)), Some(Ok(second)), None) => Ok((first, second)),
-        _ => bail!("what does it mean: {text}"),
-    }
+/// The numbers of a line.
+fn numbers(text: &str) -> Result<Vec<f64>> {
+    let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>();
+    numbers.with_context(|| format!("what does it mean: {text}"))
 }
 
 fn median(values: &[f64]) -> Option<f64> {
@@ -335,14 +353,14 @@ impl Workload {
     ) -> Result<()> {
         println!("{}: {}", self.name, self.title);
         match self.kind {
-            Kind::Pair => self.pair(lua, score),
+            Kind::Pair => self.pair(lua, score)?,
             Kind::Race { counts, calls } => {
-                let runners = Runner::start(lua.programs(self.name, peers));
+                let runners = Runner::start(lua.programs(self.name, peers)?);
                 self.race(runners, rounds, counts, calls.filter(|_| strace), score);
             }
             Kind::Memory { counts } => {
                 // Memory varies little.
-                let runners = Runner::start(lua.programs(self.name, peers));
+                let runners = Runner::start(lua.programs(self.name, peers)?);
                 self.memory(runners, rounds.min(3), counts, score);
             }
         }
@@ -351,8 +369,8 @@ impl Workload {
     }
 
     /// The script compares; three times, as one run may have an unlucky layout in memory.
-    fn pair(&self, lua: &Interpreter, score: &mut Score) {
-        let program = &lua.programs(self.name, &[])[0];
+    fn pair(&self, lua: &Interpreter, score: &mut Score) -> Result<()> {
+        let program = &lua.programs(self.name, &[])?[0];
         let mut lines: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
         for _ in 0..3 {
             let text = match output(&mut program.command(&[], None)) {
@@ -360,7 +378,7 @@ impl Workload {
                 Err(error) => {
                     score.failed += 1;
                     println!("    failed: {}", indented(&format!("{error:#}")));
-                    return;
+                    return Ok(());
                 }
             };
             for (title, time, ratio) in text.lines().filter_map(pair_line) {
@@ -386,6 +404,7 @@ impl Workload {
                 score.judge(&format!("{line} to the bare pair"), limit, ratio, &range);
             }
         }
+        Ok(())
     }
 
     fn race(
@@ -405,23 +424,33 @@ impl Workload {
                 }
             }
         }
-        println!("    {:<10} {:>11} {:>11} {:>11}", "", "seconds", "us each", "calls each");
+        println!(
+            "    {:<10} {:>11} {:>11} {:>11} {:>11}",
+            "", "seconds", "processor", "us each", "calls each"
+        );
         for runner in &runners {
             if runner.failed(score) {
                 continue;
             }
-            let seconds = median(&runner.values).unwrap_or_default();
-            let each = seconds / runner.objects * 1e6;
+            let (seconds, cpu) = (runner.median(0).unwrap_or_default(), runner.median(1).unwrap_or_default());
+            let each = cpu / runner.objects * 1e6;
             let calls = runner.calls.map_or("-".to_owned(), |calls| format!("{calls:.2}"));
-            println!("    {:<10} {seconds:>11.3} {each:>11.3} {calls:>11}", runner.program.who);
+            let who = runner.program.who;
+            println!("    {who:<10} {seconds:>11.3} {cpu:>11.3} {each:>11.3} {calls:>11}");
         }
         let ours = &runners[0];
+        let find = |who| runners.iter().find(|runner| runner.program.who == who);
         for target in self.targets {
             match *target {
                 Target::Time { peer, limit } => {
-                    let theirs = runners.iter().find(|runner| runner.program.who == peer);
+                    let theirs = find(peer);
                     let (ratio, range) = theirs.map_or((None, String::new()), |theirs| ours.ratio(theirs));
-                    score.judge(&format!("time, to {peer}"), limit, ratio, &range);
+                    score.judge(&format!("processor time, to {peer}"), limit, ratio, &range);
+                    if let (Some(theirs), Some(floor)) = (theirs, find(FLOOR))
+                        && let (Some(ratio), _) = floor.ratio(theirs)
+                    {
+                        println!("    {:<50} {ratio:>6.2}", "  where the system calls alone take");
+                    }
                 }
                 Target::Calls { limit } => score.judge("system calls each", limit, ours.calls, ""),
                 Target::Pair { .. } | Target::Each { .. } => {}
@@ -436,14 +465,14 @@ impl Workload {
             if runner.failed(score) {
                 continue;
             }
-            let kilobytes = median(&runner.values).unwrap_or_default();
+            let kilobytes = runner.median(0).unwrap_or_default();
             let each = kilobytes / runner.objects;
             println!("    {:<10} {kilobytes:>11.0} {each:>11.2}", runner.program.who);
         }
         let ours = &runners[0];
         for target in self.targets {
             if let Target::Each { limit } = *target {
-                let each = median(&ours.values).map(|kilobytes| kilobytes / ours.objects);
+                let each = ours.median(0).map(|kilobytes| kilobytes / ours.objects);
                 score.judge("KB each", limit, each.filter(|_| ours.failure.is_none()), "");
             }
         }
@@ -453,7 +482,9 @@ impl Workload {
 /// A program, and what its runs gave.
 struct Runner<'a> {
     program: Program<'a>,
-    values: Vec<f64>,
+    /// What each run printed, but for the last number.
+    runs: Vec<Vec<f64>>,
+    /// The last number: messages, coroutines.
     objects: f64,
     calls: Option<f64>,
     failure: Option<String>,
@@ -461,8 +492,7 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     fn start(programs: Vec<Program<'a>>) -> Vec<Runner<'a>> {
-        let start =
-            |program| Runner { program, values: Vec::new(), objects: 0.0, calls: None, failure: None };
+        let start = |program| Runner { program, runs: Vec::new(), objects: 0.0, calls: None, failure: None };
         programs.into_iter().map(start).collect()
     }
 
@@ -475,14 +505,20 @@ impl<'a> Runner<'a> {
         self.failure.is_some()
     }
 
-    /// The ratio of our median to that of a peer, and the range of the ratios of each round.
+    /// The median of the number in that column.
+    fn median(&self, column: usize) -> Option<f64> {
+        median(&self.runs.iter().filter_map(|run| run.get(column).copied()).collect::<Vec<_>>())
+    }
+
+    /// The ratio of our median processor time to that of a peer, and the range of the ratios of each round.
     fn ratio(&self, theirs: &Runner<'_>) -> (Option<f64>, String) {
         if self.failure.is_some() || theirs.failure.is_some() {
             return (None, String::new());
         }
-        let ratio = median(&self.values).zip(median(&theirs.values)).map(|(ours, theirs)| ours / theirs);
+        let ratio = self.median(1).zip(theirs.median(1)).map(|(ours, theirs)| ours / theirs);
+        let rounds = self.runs.iter().zip(&theirs.runs);
         let each: Vec<f64> =
-            self.values.iter().zip(&theirs.values).map(|(ours, theirs)| ours / theirs).collect();
+            rounds.filter_map(|(ours, theirs)| Some(ours.get(1)? / theirs.get(1)?)).collect();
         (ratio, range(&each))
     }
 }
@@ -492,9 +528,9 @@ fn alternate(runners: &mut [Runner<'_>], rounds: usize, counts: u32) {
     for _ in 0..rounds {
         for runner in runners.iter_mut().filter(|runner| runner.failure.is_none()) {
             match runner.program.run(counts) {
-                Ok((value, objects)) => {
-                    runner.values.push(value);
-                    runner.objects = objects;
+                Ok(mut numbers) => {
+                    runner.objects = numbers.pop().unwrap_or_default();
+                    runner.runs.push(numbers);
                 }
                 Err(error) => runner.failure = Some(format!("{error:#}")),
             }
@@ -527,9 +563,7 @@ mod tests {
 
     #[test]
     fn what_scripts_print() {
-        assert_eq!(numbers("0.250000 1000\n").unwrap(), (0.25, 1000.0));
-        assert!(numbers("0.250000\n").is_err());
-        assert!(numbers("0.250000 1000 1\n").is_err());
+        assert_eq!(numbers("0.250000 0.125 1000\n").unwrap(), [0.25, 0.125, 1000.0]);
         assert!(numbers("nothing here").is_err());
         assert_eq!(
             pair_line("event, 2 values            138.9 ns   1.81"),

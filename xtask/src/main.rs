@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod ci;
+mod floor;
 mod lua;
 mod run;
 mod test;
@@ -69,6 +70,8 @@ fn run_command() -> Result<()> {
             let versions = versions.unwrap_or(vec![Version::Lua54, Version::Jit]);
             bench::bench(&sh, &bench::Options { versions, rounds, name })
         }
+        // For `bench`, in a process of its own.
+        Some("floor") => floor::floor(&args.free_from_str::<String>()?, args.free_from_str()?),
         Some("ci") => {
             let name: String = args.free_from_str()?;
             finish(args)?;

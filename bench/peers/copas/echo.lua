@@ -29,8 +29,8 @@ for i = 1, clients do
   streams[i]:setoption("tcp-nodelay", true)
   streams[i]:settimeout(0)
 end
-local start = socket.gettime()
+local start, busy = socket.gettime(), os.clock()
 for i = 1, clients do copas.addthread(function () client(streams[i]) end) end
 while ended < clients do copas.step() end
 
-print(("%.6f %d"):format(socket.gettime() - start, 2 * clients * rounds))
+print(("%.6f %.6f %d"):format(socket.gettime() - start, os.clock() - busy, 2 * clients * rounds))

@@ -17,7 +17,8 @@ local function serve (stream)
   stream:close()
 end
 
-local connected, ended, start, stop = 0, 0, nil, nil
+local connected, ended = 0, 0
+local start, busy, stop, idle
 local all = condition.new()
 
 local function client ()
@@ -28,7 +29,7 @@ local function client ()
   if connected < clients then
     all:wait()
   else
-    start = cqueues.monotime()
+    start, busy = cqueues.monotime(), os.clock()
     all:signal()
   end
   for _ = 1, rounds do
@@ -36,7 +37,7 @@ local function client ()
     assert(stream:read(#reply) == reply)
   end
   ended = ended + 1
-  if ended == clients then stop = cqueues.monotime() end
+  if ended == clients then stop, idle = cqueues.monotime(), os.clock() end
   stream:close()
 end
 
@@ -51,4 +52,4 @@ end)
 for _ = 1, clients do loop:wrap(client) end
 assert(loop:loop())
 
-print(("%.6f %d"):format(stop - start, 2 * clients * rounds))
+print(("%.6f %.6f %d"):format(stop - start, idle - busy, 2 * clients * rounds))

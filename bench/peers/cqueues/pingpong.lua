@@ -22,19 +22,19 @@ loop:wrap(function ()
   stream:close()
 end)
 
-local seconds
+local seconds, cpu
 loop:wrap(function ()
   local stream = assert(socket.connect { host = "127.0.0.1", port = port, nodelay = true })
   stream:setmode("bn", "bn")
   assert(stream:connect())
-  local start = cqueues.monotime()
+  local start, busy = cqueues.monotime(), os.clock()
   for _ = 1, rounds do
     assert(stream:write(ball))
     assert(stream:read(#ball))
   end
-  seconds = cqueues.monotime() - start
+  seconds, cpu = cqueues.monotime() - start, os.clock() - busy
   stream:close()
 end)
 assert(loop:loop())
 
-print(("%.6f %d"):format(seconds, 2 * rounds))
+print(("%.6f %.6f %d"):format(seconds, cpu, 2 * rounds))

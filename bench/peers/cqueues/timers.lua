@@ -13,8 +13,8 @@ local function wait (i)
   end
 end
 
-local start = cqueues.monotime()
+local start, busy = cqueues.monotime(), os.clock()
 for i = 1, timers do loop:wrap(wait, i) end
 assert(loop:loop())
 
-print(("%.6f %d"):format(cqueues.monotime() - start, expired))
+print(("%.6f %.6f %d"):format(cqueues.monotime() - start, os.clock() - busy, expired))

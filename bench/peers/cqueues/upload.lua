@@ -10,7 +10,7 @@ local server = assert(socket.listen { host = "127.0.0.1", port = 0, nodelay = tr
 assert(server:listen())
 local _, _, port = server:localname()
 
-local start, stop
+local start, busy, stop, idle
 local received = 0
 loop:wrap(function ()
   local stream = assert(server:accept { nodelay = true })
@@ -21,7 +21,7 @@ loop:wrap(function ()
     if not chunk then break end
     received = received + #chunk
   end
-  stop = cqueues.monotime()
+  stop, idle = cqueues.monotime(), os.clock()
   stream:close()
 end)
 
@@ -29,11 +29,11 @@ loop:wrap(function ()
   local stream = assert(socket.connect { host = "127.0.0.1", port = port, nodelay = true })
   stream:setmode("bn", "bn")
   assert(stream:connect())
-  start = cqueues.monotime()
+  start, busy = cqueues.monotime(), os.clock()
   for _ = 1, writes do assert(stream:write(data)) end
   stream:close()
 end)
 assert(loop:loop())
 
 assert(received == writes * #data)
-print(("%.6f %d"):format(stop - start, writes))
+print(("%.6f %.6f %d"):format(stop - start, idle - busy, writes))

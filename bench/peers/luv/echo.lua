@@ -27,7 +27,8 @@ assert(server:listen(clients, function (err)
 end))
 local port = server:getsockname().port
 
-local connected, ended, start, stop = 0, 0, nil, nil
+local connected, ended = 0, 0
+local start, busy, stop, idle
 local streams = {}
 
 local function client (stream)
@@ -42,7 +43,7 @@ local function client (stream)
         stream:write(request)
       else
         ended = ended + 1
-        if ended == clients then stop = uv.hrtime() end
+        if ended == clients then stop, idle = uv.hrtime(), os.clock() end
         stream:close()
       end
     end
@@ -58,11 +59,11 @@ for _ = 1, clients do
     streams[#streams + 1] = stream
     connected = connected + 1
     if connected == clients then
-      start = uv.hrtime()
+      start, busy = uv.hrtime(), os.clock()
       for _, each in ipairs(streams) do client(each) end
     end
   end)
 end
 uv.run()
 
-print(("%.6f %d"):format((stop - start) / 1e9, 2 * clients * rounds))
+print(("%.6f %.6f %d"):format((stop - start) / 1e9, idle - busy, 2 * clients * rounds))

@@ -20,8 +20,8 @@ local function wait (i)
   timer:start(1 + (i * 7 + round * 13) % 4, 0, expire)
 end
 
-local start = uv.hrtime()
+local start, busy = uv.hrtime(), os.clock()
 for i = 1, timers do wait(i) end
 uv.run()
 
-print(("%.6f %d"):format((uv.hrtime() - start) / 1e9, expired))
+print(("%.6f %.6f %d"):format((uv.hrtime() - start) / 1e9, os.clock() - busy, expired))

@@ -4,7 +4,7 @@ local uv = require "luv"
 local writes = tonumber(arg and arg[1]) or 200000
 local data = ("x"):rep(512)
 
-local start, stop
+local start, busy, stop, idle
 local received = 0
 local server = uv.new_tcp()
 assert(server:bind("127.0.0.1", 0))
@@ -17,7 +17,7 @@ assert(server:listen(1, function (err)
     if chunk then
       received = received + #chunk
     else
-      stop = uv.hrtime()
+      stop, idle = uv.hrtime(), os.clock()
       stream:close()
     end
   end)
@@ -27,7 +27,7 @@ local stream = uv.new_tcp()
 stream:connect("127.0.0.1", server:getsockname().port, function (err)
   assert(not err, err)
   stream:nodelay(true)
-  start = uv.hrtime()
+  start, busy = uv.hrtime(), os.clock()
   local left = writes
   local function written (err)
     assert(not err, err)
@@ -43,4 +43,4 @@ end)
 uv.run()
 
 assert(received == writes * #data)
-print(("%.6f %d"):format((stop - start) / 1e9, writes))
+print(("%.6f %.6f %d"):format((stop - start) / 1e9, idle - busy, writes))

@@ -1,0 +1,111 @@
+//! The system calls of some workloads and nothing else: no Lua, no event loop. They show which part of a time nobody can
+//! do anything about.
+
+use anyhow::{Context, Result, bail};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
+
+/// The workloads that there are.
+pub(crate) const NAMES: &[&str] = &["echo", "pingpong", "upload"];
+
+/// Runs one, and prints what its scripts print: seconds, processor seconds, messages.
+pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
+    let (seconds, cpu, messages) = match name {
+        "echo" => round_trips(64, 512, 5, count)?,
+        "pingpong" => round_trips(1, 64, 64, count)?,
+        "upload" => upload(count)?,
+        _ => bail!("there is no such workload"),
+    };
+    println!("{seconds:.6} {cpu:.6} {messages}");
+    Ok(())
+}
+
+/// Both ends of some connections. They are what the scripts have: without delay, and reads never wait.
+fn connections(count: usize) -> Result<Vec<(TcpStream, TcpStream)>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let connect = |_| {
+        let client = TcpStream::connect(address)?;
+        let (server, _) = listener.accept()?;
+        for stream in [&client, &server] {
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+        }
+        Ok((client, server))
+    };
+    (0..count).map(connect).collect()
+}
+
+/// All clients write, then all servers read and write, then all clients read: each thing is there when it is asked for.
+fn round_trips(clients: usize, request: usize, reply: usize, rounds: u64) -> Result<(f64, f64, u64)> {
+    let mut connections = connections(clients)?;
+    let mut buffer = vec![b'q'; request.max(reply)];
+    let (start, busy) = (Instant::now(), processor()?);
+    for _ in 0..rounds {
+        for (client, _) in &mut connections {
+            client.write_all(&buffer[..request])?;
+        }
+        for (_, server) in &mut connections {
+            fill(server, &mut buffer[..request])?;
+            server.write_all(&buffer[..reply])?;
+        }
+        for (client, _) in &mut connections {
+            fill(client, &mut buffer[..reply])?;
+        }
+    }
+    Ok((start.elapsed().as_secs_f64(), processor()? - busy, 2 * clients as u64 * rounds))
+}
+
+/// As many writes as fit, then as many reads as there is something to read.
+fn upload(writes: u64) -> Result<(f64, f64, u64)> {
+    let mut connections = connections(1)?;
+    let (client, server) = &mut connections[0];
+    let (data, mut buffer) = ([b'x'; 512], vec![0; 65536]);
+    let (mut sent, mut received, all) = (0, 0, writes * 512);
+    let (start, busy) = (Instant::now(), processor()?);
+    while received < all {
+        // As often as a loop goes on before it looks for news.
+        for _ in 0..64 {
+            if sent == all {
+                break;
+            }
+            // What was written in part goes on where it was.
+            match client.write(&data[(sent % 512) as usize..]) {
+                Ok(bytes) => sent += bytes as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match server.read(&mut buffer) {
+            Ok(bytes) => received += bytes as u64,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((start.elapsed().as_secs_f64(), processor()? - busy, writes))
+}
+
+/// Reads until the buffer is full.
+fn fill(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match stream.read(&mut buffer[length..]) {
+            Ok(0) => bail!("the other end closed"),
+            Ok(bytes) => length += bytes,
+            // Rare: the loopback has it for us before `write` returns, unless it is busy.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The processor time of this process in seconds, to the hundredth that the system counts in.
+fn processor() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    // Behind the name of the program, which may contain anything: the state is field 3, these are 14 and 15.
+    let (_, fields) = text.rsplit_once(')').context("what is this process called?")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+}
