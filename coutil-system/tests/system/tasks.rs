@@ -95,7 +95,7 @@ fn no_wake_is_lost() {
     let looping = std::thread::spawn(move || run(&mut events, Mode::Loop, |_, _| {}));
     while !looping.is_finished() {
         let now = turns.load(Ordering::SeqCst);
-        if now % 2 == 0 {
+        if now.is_multiple_of(2) {
             turns.store(now + 1, Ordering::SeqCst);
             let waker = waker.lock().expect("no panic").clone();
             waker.wake();
