@@ -151,6 +151,43 @@ fn the_last_pass_of_a_halt_is_completed() {
 }
 
 #[test]
+fn a_halt_does_not_wait() {
+    for mode in [Mode::Loop, Mode::Step] {
+        let mut events = Events::new();
+        timer(&mut events, "far", 3_600_000 * MS);
+        suspend(&mut events, "zero");
+        // With a poller, and without.
+        let (source, _peer) = pair(&mut events);
+        if mode == Mode::Loop {
+            let op = events.hold("read");
+            events.read(op, source).expect("it is connected");
+            run(&mut events, Mode::Ready, |events, op| match op.index() {
+                1 => events.suspend(op),
+                _ => assert_eq!(try_read(events, op, 1), None),
+            });
+        }
+        assert!(run(&mut events, mode, |events, op| {
+            assert_eq!(events.waiter(op), Some(&"zero"));
+            events.halt();
+        }));
+    }
+}
+
+#[test]
+fn a_step_does_not_wait_for_what_starts_when_it_ends() {
+    // [30 A6]
+    let mut events = Events::new();
+    let op = events.hold("later");
+    events.suspend_later(op);
+    assert_eq!(names(&mut events, Mode::Step), (vec![], true));
+    assert_eq!(names(&mut events, Mode::Step), (vec!["later"], false));
+    // In a loop it is but the next pass.
+    let op = events.hold("later");
+    events.suspend_later(op);
+    assert_eq!(names(&mut events, Mode::Loop), (vec!["later"], false));
+}
+
+#[test]
 fn an_abandoned_pass_is_begun_again() {
     // As when what was delivered raises an error through the host: nobody is left out, and nobody comes twice.
     let mut events = Events::new();

@@ -5,7 +5,7 @@ use coutil_system::core::{Mode, Next};
 use futures_lite::future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 
 /// Counts those that are alive.
@@ -71,6 +71,65 @@ fn a_task_is_woken_by_another_thread() {
         future::block_on(task);
         thread.join().expect("no panic");
     }
+}
+
+#[test]
+fn no_wake_is_lost() {
+    // A task and a thread wake each other, at any moment of the loop: also right before it waits.
+    const ROUNDS: usize = 20_000;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let waker = Arc::new(Mutex::new(Waker::noop().clone()));
+    let mut events = Events::new();
+    let op = events.hold("task");
+    let (turn, slot) = (turns.clone(), waker.clone());
+    let playing = future::poll_fn(move |context| {
+        slot.lock().expect("no panic").clone_from(context.waker());
+        // The odd turns are those of the task.
+        let now = turn.load(Ordering::SeqCst);
+        if now % 2 == 1 {
+            turn.store(now + 1, Ordering::SeqCst);
+        }
+        if now >= ROUNDS { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let task = events.spawn(op, playing).expect("descriptors");
+    let looping = std::thread::spawn(move || run(&mut events, Mode::Loop, |_, _| {}));
+    while !looping.is_finished() {
+        let now = turns.load(Ordering::SeqCst);
+        if now.is_multiple_of(2) {
+            turns.store(now + 1, Ordering::SeqCst);
+            let waker = waker.lock().expect("no panic").clone();
+            waker.wake();
+        }
+        std::hint::spin_loop();
+    }
+    assert!(!looping.join().expect("no panic"));
+    future::block_on(task);
+}
+
+#[test]
+fn a_step_of_tasks() {
+    // The task starts a suspension, for whoever runs it: it is the next pass that delivers it.
+    let mut events = Events::new();
+    let op = events.hold("task");
+    let task = events.spawn(op, async {}).expect("descriptors");
+    let zero = events.hold("zero");
+    let mut delivered = Vec::new();
+    events.begin(Mode::Step).expect("it is of this process");
+    loop {
+        match events.next().expect("it is of this process") {
+            Next::RunTasks => {
+                drop(events.take_tasks());
+                events.suspend(zero);
+                events.cancel(op);
+                events.tasks_done();
+            }
+            Next::Deliver(op) => delivered.push(op),
+            Next::Finished(pending) => break assert!(pending),
+        }
+    }
+    assert_eq!(delivered, []);
+    assert!(!run(&mut events, Mode::Step, |_, op| assert_eq!(op, zero)));
+    drop(task);
 }
 
 #[test]
