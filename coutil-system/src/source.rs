@@ -3,8 +3,12 @@
 use crate::error::{Error, Result};
 use crate::schedule::OpId;
 use rustix::io::Errno;
-use rustix::net::{SendFlags, Shutdown};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
 use std::collections::VecDeque;
+use std::ffi::CString;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What is known of one direction. Only a failure with `EAGAIN` proves that it is not ready, or a short transfer on a
@@ -24,6 +28,24 @@ pub enum Kind {
     TcpStream,
     /// A TCP socket that listens, or is going to.
     TcpListener,
+    /// A UDP socket.
+    Datagram,
+    /// A Unix stream socket.
+    LocalStream,
+    /// A Unix stream socket that listens, or is going to.
+    LocalListener,
+}
+
+impl Kind {
+    /// Whether connections are accepted from it.
+    pub(crate) fn is_listener(self) -> bool {
+        matches!(self, Self::TcpListener | Self::LocalListener)
+    }
+
+    /// Whether a short transfer can prove that there is no more.
+    pub(crate) fn tells_by_length(self) -> bool {
+        self == Self::TcpStream
+    }
 }
 
 /// How far a connection is.
@@ -42,10 +64,16 @@ pub(crate) enum Output {
     Connect {
         former: Option<usize>,
     },
-    /// The bytes of a write from `sent` on are still to be sent.
+    /// The bytes of a write from `sent` on are still to be sent, and before the first of them a descriptor.
     Write {
         data: Box<[u8]>,
         sent: usize,
+        passed: Option<OwnedFd>,
+    },
+    /// A datagram is still to be sent.
+    Datagram {
+        data: Box<[u8]>,
+        address: Option<SocketAddr>,
     },
     Shutdown,
 }
@@ -62,6 +90,13 @@ impl Item {
     pub(crate) fn is_abandoned(&self) -> bool {
         self.op == OpId::NONE && !matches!(self.output, Output::Shutdown)
     }
+}
+
+/// The file of a local socket: its path, and by what it is told from others.
+#[derive(Debug)]
+pub(crate) struct BoundFile {
+    pub(crate) path: CString,
+    pub(crate) identity: (u64, u64),
 }
 
 pub(crate) struct Source {
@@ -82,6 +117,10 @@ pub(crate) struct Source {
     pub(crate) bound: bool,
     /// An error of `bind` that is told by what follows it.
     pub(crate) delayed: Option<Error>,
+    /// Descriptors that came with bytes that were read, and were not asked for yet.
+    pub(crate) received: VecDeque<OwnedFd>,
+    /// The file of a local socket that was bound, which goes with it.
+    pub(crate) file: Option<Box<BoundFile>>,
 }
 
 impl Source {
@@ -100,6 +139,8 @@ impl Source {
             listening: false,
             bound: false,
             delayed: None,
+            received: VecDeque::new(),
+            file: None,
         }
     }
 
@@ -107,14 +148,26 @@ impl Source {
         self.fd.as_fd()
     }
 
-    /// Sends what the system takes at once, and returns how much that was: all of it, unless there is no room.
-    pub(crate) fn send(&mut self, data: &[u8]) -> Result<usize> {
+    /// Sends what the system takes at once, and returns how much that was: all of it, unless there is no room. With the first
+    /// byte goes `passed`.
+    pub(crate) fn send(&mut self, data: &[u8], passed: Option<BorrowedFd<'_>>) -> Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let mut sent = 0;
         while sent < data.len() && self.write != Readiness::NotReady {
-            match rustix::net::send(&self.fd, &data[sent..], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            let result = match passed {
+                Some(passed) if sent == 0 => {
+                    let rights = [passed];
+                    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                    let mut control = SendAncillaryBuffer::new(&mut space);
+                    control.push(SendAncillaryMessage::ScmRights(&rights));
+                    rustix::net::sendmsg(&self.fd, &[IoSlice::new(data)], &mut control, flags)
+                }
+                _ => rustix::net::send(&self.fd, &data[sent..], flags),
+            };
+            match result {
                 Ok(count) => {
                     sent += count;
-                    if sent < data.len() && !self.sticky {
+                    if sent < data.len() && !self.sticky && self.kind.tells_by_length() {
                         self.write = Readiness::NotReady;
                     }
                 }
@@ -124,6 +177,24 @@ impl Source {
             }
         }
         Ok(sent)
+    }
+
+    /// Sends a datagram, if the system takes it at once.
+    pub(crate) fn send_datagram(&mut self, data: &[u8], address: Option<SocketAddr>) -> Option<Result<()>> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        while self.write != Readiness::NotReady {
+            let result = match address {
+                Some(address) => rustix::net::sendto(&self.fd, data, flags, &address),
+                None => rustix::net::send(&self.fd, data, flags),
+            };
+            match result {
+                Ok(_) => return Some(Ok(())),
+                Err(Errno::AGAIN) => self.write = Readiness::NotReady,
+                Err(Errno::INTR) => {}
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+        None
     }
 
     /// Goes on with the item at the front of the queue. `None`: it has to wait.
@@ -138,19 +209,19 @@ impl Source {
                 }),
                 _ => None,
             },
-            Output::Write { data, sent } => {
-                let rest = std::mem::take(data);
-                let result = self.send(&rest[*sent..]);
-                let all = rest.len();
-                *data = rest;
-                match result {
+            Output::Write { data, sent, passed } => {
+                match self.send(&data[*sent..], passed.as_ref().map(AsFd::as_fd)) {
                     Ok(count) => {
                         *sent += count;
-                        (*sent == all).then_some(Ok(()))
+                        if count > 0 {
+                            *passed = None;
+                        }
+                        (*sent == data.len()).then_some(Ok(()))
                     }
                     Err(error) => Some(Err(error)),
                 }
             }
+            Output::Datagram { data, address } => self.send_datagram(data, *address),
             Output::Shutdown => Some(rustix::net::shutdown(&self.fd, Shutdown::Write).map_err(Error::from)),
         };
         match result {

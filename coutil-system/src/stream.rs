@@ -6,7 +6,7 @@ use crate::source::{Connection, Item, Kind, Output, Readiness, Source};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketFlags};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 impl Source {
     /// An operation is given up. Returns how much output is abandoned by that.
@@ -31,6 +31,9 @@ impl Source {
         let what = match self.kind {
             Kind::TcpStream => "tcp stream",
             Kind::TcpListener => "tcp listener",
+            Kind::Datagram => "udp socket",
+            Kind::LocalStream => "local stream",
+            Kind::LocalListener => "local listener",
         };
         let reader = if self.reader.is_some() { ", read" } else { "" };
         format!("fd {} {what}, {} queued{reader}", self.fd.as_raw_fd(), self.queue.len())
@@ -74,13 +77,14 @@ impl<W> Loop<W> {
         Some(reader)
     }
 
-    fn source(&mut self, id: SourceId) -> Result<&mut Source> {
+    /// A source of a loop of this process.
+    pub(crate) fn source(&mut self, id: SourceId) -> Result<&mut Source> {
         self.check_process()?;
         self.sources.get_mut(id).ok_or(Error::BAD_DESCRIPTOR)
     }
 
     /// Has the poller tell of a source from now on.
-    fn register(&mut self, id: SourceId) -> Result<()> {
+    pub(crate) fn register(&mut self, id: SourceId) -> Result<()> {
         if self.source(id)?.registered {
             return Ok(());
         }
@@ -92,7 +96,7 @@ impl<W> Loop<W> {
         Ok(())
     }
 
-    fn start(&mut self, op: OpId, source: SourceId, outcome: Outcome) {
+    pub(crate) fn start(&mut self, op: OpId, source: SourceId, outcome: Outcome) {
         if let Some(entry) = self.schedule.waiter_mut(op) {
             (entry.outcome, entry.source) = (outcome, source);
         }
@@ -108,7 +112,8 @@ impl<W> Loop<W> {
     /// `socket is not connected`.
     pub fn check_read(&self, id: SourceId) -> Result<()> {
         let source = self.sources.get(id).ok_or(Error::BAD_DESCRIPTOR)?;
-        if source.kind == Kind::TcpStream && source.connection == Connection::None {
+        let connects = matches!(source.kind, Kind::TcpStream | Kind::LocalStream);
+        if connects && source.connection == Connection::None {
             return Err(Error::NOT_CONNECTED);
         }
         Ok(())
@@ -182,13 +187,13 @@ impl<W> Loop<W> {
     pub(crate) fn wake_reader(&mut self, id: SourceId) {
         let Some(source) = self.sources.get(id) else { return };
         if let Some(op) = source.reader {
-            let class = if source.kind == Kind::TcpListener { Class::Accept } else { Class::Other };
+            let class = if source.kind.is_listener() { Class::Accept } else { Class::Other };
             self.schedule.make_due(op, class);
         }
     }
 
     /// The outcome of a try: it is done, or there was nothing.
-    fn tried<T>(&mut self, op: OpId, id: SourceId, result: Result<T>) -> Attempt<T> {
+    pub(crate) fn tried<T>(&mut self, op: OpId, id: SourceId, result: Result<T>) -> Attempt<T> {
         let Some(source) = self.sources.get_mut(id) else { return Attempt::Done(result) };
         match result {
             Err(error) if error.code() == libc::EAGAIN => {
@@ -227,7 +232,7 @@ impl<W> Loop<W> {
             Ok(0) => Err(Error::END_OF_FILE),
             Ok(_) if buffer.is_empty() => Err(Error::NO_BUFFER_SPACE),
             Ok(count) => {
-                let emptied = count < len && !source.sticky;
+                let emptied = count < len && !source.sticky && source.kind.tells_by_length();
                 source.read = if emptied { Readiness::NotReady } else { Readiness::Unknown };
                 Ok(count)
             }
@@ -249,8 +254,9 @@ impl<W> Loop<W> {
         if result.is_ok() {
             source.read = Readiness::Unknown;
         }
+        let accepted = if source.kind == Kind::LocalListener { Kind::LocalStream } else { Kind::TcpStream };
         match self.tried(op, id, result) {
-            Attempt::Done(Ok(fd)) => Attempt::Done(Ok(self.add(fd, Kind::TcpStream, true))),
+            Attempt::Done(Ok(fd)) => Attempt::Done(Ok(self.add(fd, accepted, true))),
             Attempt::Done(Err(error)) => Attempt::Done(Err(error)),
             Attempt::Wait => Attempt::Wait,
         }
@@ -266,6 +272,16 @@ impl<W> Loop<W> {
     /// When there is a connection, or an attempt to make one; or when the system refuses at once, but for a refusal by the
     /// other side. Nothing was started then.
     pub fn connect(&mut self, op: OpId, id: SourceId, address: SocketAddr, by: usize) -> Result<()> {
+        self.connect_by(op, id, by, |fd| rustix::net::connect(fd, &address))
+    }
+
+    pub(crate) fn connect_by(
+        &mut self,
+        op: OpId,
+        id: SourceId,
+        by: usize,
+        connect: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
+    ) -> Result<()> {
         self.check_process()?;
         self.check_connect(id, by)?;
         let source = self.source(id)?;
@@ -279,9 +295,11 @@ impl<W> Loop<W> {
         }
         self.poller()?;
         let source = self.source(id)?;
-        let refused = match rustix::net::connect(&source.fd, &address) {
+        let refused = match connect(source.fd()) {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => None,
-            Err(error @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::CONNRESET)) => Some(error),
+            Err(error @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::CONNRESET | Errno::NOENT)) => {
+                Some(error)
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(error) = refused {
@@ -316,9 +334,35 @@ impl<W> Loop<W> {
     /// `broken pipe` if there is no connection, or the sending side was ended. Failures of the system are told by the
     /// operation.
     pub fn write(&mut self, op: OpId, id: SourceId, data: &[u8]) -> Result<()> {
+        self.write_with(op, id, data, None)
+    }
+
+    /// As [`write`](Self::write), on a local stream; with the first byte goes a copy of the descriptor of `passed`. It is lost
+    /// if there is no byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write); `bad file descriptor` if `passed` is closed; for lack of descriptors.
+    pub fn write_with(
+        &mut self,
+        op: OpId,
+        id: SourceId,
+        data: &[u8],
+        passed: Option<SourceId>,
+    ) -> Result<()> {
         self.check_write(id)?;
+        let passed = match passed {
+            Some(passed) => {
+                let source = self.sources.get(passed).ok_or(Error::BAD_DESCRIPTOR)?;
+                Some(source.fd.try_clone()?)
+            }
+            None => None,
+        };
         let source = self.source(id)?;
-        let sent = if source.queue.is_empty() { source.send(data) } else { Ok(0) };
+        let sent = match source.queue.is_empty() {
+            true => source.send(data, passed.as_ref().map(AsFd::as_fd)),
+            false => Ok(0),
+        };
         let rest = match sent {
             Ok(count) if count == data.len() && source.queue.is_empty() => None,
             Ok(count) => Some(&data[count..]),
@@ -333,7 +377,8 @@ impl<W> Loop<W> {
             self.finish(op, Ok(()));
             return Ok(());
         };
-        let output = Output::Write { data: rest.into(), sent: 0 };
+        let passed = passed.filter(|_| rest.len() == data.len());
+        let output = Output::Write { data: rest.into(), sent: 0, passed };
         source.queue.push_back(Item { op, output });
         self.start(op, id, Outcome::Elapsed);
         if let Err(error) = self.register(id) {
@@ -386,7 +431,7 @@ impl<W> Loop<W> {
     }
 
     /// Ends what waits for a connection that there will not be.
-    fn fail_queue(&mut self, id: SourceId, error: Error) {
+    pub(crate) fn fail_queue(&mut self, id: SourceId, error: Error) {
         let Some(source) = self.sources.get_mut(id) else { return };
         source.shut = false;
         let reader = source.reader.take();

@@ -33,6 +33,20 @@ pub(crate) unsafe fn raise_text(L: *mut lua_State, frame: c_int, message: &CStr)
     }
 }
 
+/// Raises `TEXT (got 'C')`, with that very byte, whatever it is.
+#[cold]
+pub(crate) unsafe fn raise_byte(L: *mut lua_State, frame: c_int, text: &CStr, byte: u8) -> ! {
+    // SAFETY: the byte is copied.
+    unsafe {
+        ffi::lua_pushstring(L, text.as_ptr());
+        ffi::lua_pushstring(L, c" (got '".as_ptr());
+        ffi::lua_pushlstring(L, (&raw const byte).cast(), 1);
+        ffi::lua_pushstring(L, c"')".as_ptr());
+        ffi::lua_concat(L, 4);
+        raise(L, frame)
+    }
+}
+
 /// Raises the error of a coroutine that cannot yield (00 §1.4).
 #[cold]
 pub(crate) unsafe fn unable_to_yield(L: *mut lua_State) -> ! {

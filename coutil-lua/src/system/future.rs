@@ -69,7 +69,7 @@ unsafe extern "C-unwind" fn await_future(L: *mut lua_State) -> c_int {
         let number = args::check_integer(L, error::AWAIT, 1);
         check_yieldable(L);
         check_process(L, state);
-        let operation = Operation { what: What::Future, object: 0, buffer: 0, guarded: true };
+        let operation = Operation { what: What::Future, object: 0, buffer: 0, extra: 0, guarded: true };
         suspend(L, state, operation, move |system, op| start(system, op, number))
     }
 }

@@ -4,7 +4,9 @@
 //! the coroutine. All that knows Lua is here; order, readiness and descriptors are `coutil-system`'s.
 
 pub(crate) mod address;
+pub(crate) mod datagram;
 pub(crate) mod future;
+pub(crate) mod local;
 pub(crate) mod run;
 pub(crate) mod socket;
 pub(crate) mod stream;
@@ -39,13 +41,29 @@ pub(crate) enum What {
         memory: Memory,
         i: i64,
         j: i64,
+        kind: Reading,
     },
-    Accept,
+    /// A connection, on a listener of that domain.
+    Accept {
+        domain: socket::Domain,
+    },
     Connect,
     Write,
     Shutdown,
     /// The end of a future.
     Future,
+}
+
+/// What is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Bytes,
+    /// Bytes, and sockets that come with them.
+    Sockets,
+    /// A datagram; its sender goes into that address, unless it is null. It is anchored.
+    Datagram {
+        address: *mut address::Address,
+    },
 }
 
 /// A coroutine that waits. It is anchored, as long as it does.
@@ -118,16 +136,24 @@ pub(crate) enum Class {
     Address,
     TcpStream,
     TcpListener,
+    Udp,
+    LocalStream,
+    ShareStream,
+    LocalListener,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 7;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
             Self::Address => c"coutil:netaddress",
             Self::TcpStream => c"coutil:tcpactive",
             Self::TcpListener => c"coutil:tcppassive",
+            Self::Udp => c"coutil:udp",
+            Self::LocalStream => c"coutil:pipeactive",
+            Self::ShareStream => c"coutil:pipeshare",
+            Self::LocalListener => c"coutil:pipepassive",
         }
     }
 }
@@ -158,20 +184,25 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
             ffi::lua_rawseti(L, -2, 0);
             ffi::lua_pop(L, 1);
         }
+        use socket::{LOCAL, LOCAL_LISTENER, SHARE, TCP, TCP_LISTENER, UDP, metamethods};
         new_class(L, Class::Address, address::METAMETHODS, &[], &[]);
-        new_class(
-            L,
-            Class::TcpStream,
-            socket::STREAM_METAMETHODS,
-            socket::STREAM_METHODS,
-            stream::STREAM_AWAITS,
-        );
+        new_class(L, Class::TcpStream, &metamethods::<TCP>(), socket::TCP_METHODS, stream::TCP_AWAITS);
         new_class(
             L,
             Class::TcpListener,
-            socket::LISTENER_METAMETHODS,
-            socket::LISTENER_METHODS,
-            stream::LISTENER_AWAITS,
+            &metamethods::<TCP_LISTENER>(),
+            socket::TCP_LISTENER_METHODS,
+            stream::TCP_LISTENER_AWAITS,
+        );
+        new_class(L, Class::Udp, &metamethods::<UDP>(), datagram::METHODS, datagram::AWAITS);
+        new_class(L, Class::LocalStream, &metamethods::<LOCAL>(), local::LOCAL_METHODS, local::LOCAL_AWAITS);
+        new_class(L, Class::ShareStream, &metamethods::<SHARE>(), local::SHARE_METHODS, local::SHARE_AWAITS);
+        new_class(
+            L,
+            Class::LocalListener,
+            &metamethods::<LOCAL_LISTENER>(),
+            local::LISTENER_METHODS,
+            local::LISTENER_AWAITS,
         );
     }
 }

@@ -1,14 +1,14 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
 use super::wait::{self, is_suspended, release};
-use super::{Delivering, Waiter, What, push_failure};
+use super::{Delivering, Reading, Waiter, What, push_failure};
 use crate::memory::range::span;
 use crate::raw::error::DIRECT;
 use crate::raw::{Functions, args, c_int, error, lua_State};
 use crate::resume::resume_for;
 use crate::state::{self, StateRef, field};
 use coutil_system::Result;
-use coutil_system::core::{Attempt, Mode, Next, OpId, Outcome};
+use coutil_system::core::{Attempt, Mode, Next, OpId, Outcome, SourceId};
 use mlua::ffi;
 use std::ffi::CStr;
 
@@ -239,20 +239,34 @@ unsafe fn results(
                 }
                 Err(error) => push_failure(L, error),
             }),
-            (Outcome::Try, What::Read { memory, i, j }) => {
+            (Outcome::Try, What::Read { memory, i, j, kind }) => {
                 let (bytes, len) = memory.bytes();
                 let span = span(i, j, len);
                 let buffer = std::slice::from_raw_parts_mut(bytes.add(span.start), span.len);
-                let attempt = state.with(L, |state| attempted(state.system().core.try_read(op, buffer)));
+                let attempt = match kind {
+                    Reading::Datagram { address } => {
+                        return super::datagram::receive(L, state, op, buffer, address);
+                    }
+                    Reading::Sockets => {
+                        state.with(L, |state| attempted(state.system().core.try_read_with(op, buffer)))
+                    }
+                    Reading::Bytes => {
+                        state.with(L, |state| attempted(state.system().core.try_read(op, buffer)))
+                    }
+                };
                 match attempt? {
                     Ok(count) => {
                         ffi::lua_pushinteger(L, count as ffi::lua_Integer);
+                        if kind == Reading::Sockets {
+                            let source = state.touch(|state| state.system().core.source_of(op));
+                            return Some(super::local::received(L, state, source.unwrap_or(SourceId::NONE)));
+                        }
                         Some(1)
                     }
                     Err(error) => Some(push_failure(L, error)),
                 }
             }
-            (Outcome::Try, What::Accept) => Some(super::socket::accept(L, state, op)?),
+            (Outcome::Try, What::Accept { domain }) => super::socket::accept(L, state, op, domain),
             (Outcome::Elapsed, What::Future) => Some(super::future::results(L, state, op)),
             _ => {
                 ffi::lua_pushboolean(L, 1);
@@ -353,7 +367,7 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                 let what = match waiter.what {
                     What::Suspend => "suspend",
                     What::Read { .. } => "read",
-                    What::Accept => "accept",
+                    What::Accept { .. } => "accept",
                     What::Connect => "connect",
                     What::Write => "write",
                     What::Shutdown => "shutdown",

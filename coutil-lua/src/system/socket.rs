@@ -1,44 +1,67 @@
-//! `system.socket`, and what of TCP sockets does not await (50 §4, §5).
+//! `system.socket`, and the methods that sockets have in common and that do not await (50 §4, §5).
 
-use super::address::{self, Address, TYPES, to_address};
+use super::address::{self, Address, to_address};
 use super::run::attempted;
 use super::{Class, check_object, fail, push_failure, push_result, run, set_class};
 use crate::raw::error::DIRECT;
-use crate::raw::{Functions, args, c_int, compat, lua_State};
+use crate::raw::{Functions, args, c_int, compat, lua_CFunction, lua_State};
 use crate::state::{self, StateRef, field};
 use coutil_system::core::{OpId, SourceId};
 use coutil_system::net::Side;
 use coutil_system::{Error, Kind};
 use mlua::ffi;
+use std::ffi::CStr;
 
 pub(crate) const FUNCTIONS: Functions<'_> = &[(c"socket", socket)];
 
-const STREAM: usize = Class::TcpStream as usize;
-const LISTENER: usize = Class::TcpListener as usize;
+/// What a method is compiled for: a class, as a constant.
+pub(crate) const TCP: usize = Class::TcpStream as usize;
+pub(crate) const TCP_LISTENER: usize = Class::TcpListener as usize;
+pub(crate) const UDP: usize = Class::Udp as usize;
+pub(crate) const LOCAL: usize = Class::LocalStream as usize;
+pub(crate) const SHARE: usize = Class::ShareStream as usize;
+pub(crate) const LOCAL_LISTENER: usize = Class::LocalListener as usize;
 
-/// The methods of streams that do not await.
-pub(crate) const STREAM_METHODS: Functions<'_> = &[
-    (c"close", close::<STREAM>),
-    (c"getdomain", get_domain::<STREAM>),
-    (c"getaddress", get_address::<STREAM>),
-    (c"bind", bind::<STREAM>),
+const CLASSES: [Class; 6] = [
+    Class::TcpStream,
+    Class::TcpListener,
+    Class::Udp,
+    Class::LocalStream,
+    Class::ShareStream,
+    Class::LocalListener,
+];
+
+/// The class of such a constant.
+pub(crate) const fn class(class: usize) -> Class {
+    let mut index = 0;
+    while CLASSES[index] as usize != class {
+        index += 1;
+    }
+    CLASSES[index]
+}
+
+/// The methods of TCP streams that do not await.
+pub(crate) const TCP_METHODS: Functions<'_> = &[
+    (c"close", close::<TCP>),
+    (c"getdomain", get_domain::<TCP>),
+    (c"getaddress", get_address::<TCP>),
+    (c"bind", bind::<TCP>),
     (c"setoption", set_option),
 ];
 
-/// The methods of passive sockets that do not await.
-pub(crate) const LISTENER_METHODS: Functions<'_> = &[
-    (c"close", close::<LISTENER>),
-    (c"getdomain", get_domain::<LISTENER>),
-    (c"getaddress", get_address::<LISTENER>),
-    (c"bind", bind::<LISTENER>),
-    (c"listen", listen),
+/// The methods of passive TCP sockets that do not await.
+pub(crate) const TCP_LISTENER_METHODS: Functions<'_> = &[
+    (c"close", close::<TCP_LISTENER>),
+    (c"getdomain", get_domain::<TCP_LISTENER>),
+    (c"getaddress", get_address::<TCP_LISTENER>),
+    (c"bind", bind::<TCP_LISTENER>),
+    (c"listen", listen::<TCP_LISTENER>),
 ];
 
-pub(crate) const STREAM_METAMETHODS: Functions<'_> =
-    &[(c"__gc", collect::<STREAM, true>), (c"__close", collect::<STREAM, false>)];
-
-pub(crate) const LISTENER_METAMETHODS: Functions<'_> =
-    &[(c"__gc", collect::<LISTENER, true>), (c"__close", collect::<LISTENER, false>)];
+/// The metamethods of a class.
+pub(crate) const fn metamethods<const C: usize>() -> [(&'static CStr, lua_CFunction); 2] {
+    [(c"__gc", collect::<C, true>), (c"__close", collect::<C, false>)]
+}
 
 /// The contents of a socket object. Any bytes of a userdata of that size that is not ours are one too: an id that names
 /// nothing, or another socket.
@@ -46,26 +69,52 @@ pub(crate) const LISTENER_METAMETHODS: Functions<'_> =
 #[derive(Clone, Copy)]
 pub(crate) struct Socket {
     source: u64,
-    v6: u8,
+    domain: u8,
     closed: u8,
 }
 
+/// The domain of a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Domain {
+    V4,
+    V6,
+    Local,
+    Share,
+}
+
+const DOMAINS: [(Domain, &CStr); 4] =
+    [(Domain::V4, c"ipv4"), (Domain::V6, c"ipv6"), (Domain::Local, c"local"), (Domain::Share, c"share")];
+
 impl Socket {
+    /// Its source; none if it has no socket of the system yet, or no more.
     pub(crate) fn source(&self) -> SourceId {
         SourceId::from_bits(self.source)
     }
 
+    pub(crate) fn set_source(&mut self, source: SourceId) {
+        self.source = source.to_bits();
+    }
+
+    pub(crate) fn has_source(&self) -> bool {
+        self.source() != SourceId::NONE
+    }
+
+    pub(crate) fn domain(&self) -> Domain {
+        DOMAINS[usize::from(self.domain) % DOMAINS.len()].0
+    }
+
     pub(crate) fn is_v6(&self) -> bool {
-        self.v6 != 0
+        self.domain() == Domain::V6
     }
 }
 
-const fn class(class: usize) -> Class {
-    if class == STREAM { Class::TcpStream } else { Class::TcpListener }
-}
-
 /// The socket at index 1, of that class. Raises.
-unsafe fn check_socket(L: *mut lua_State, frame: c_int, state: StateRef, class: Class) -> *mut Socket {
+pub(crate) unsafe fn check_socket(
+    L: *mut lua_State,
+    frame: c_int,
+    state: StateRef,
+    class: Class,
+) -> *mut Socket {
     // SAFETY: as the callee.
     unsafe { check_object(L, frame, state, 1, class) }
 }
@@ -88,11 +137,11 @@ pub(crate) unsafe fn check_open(
 }
 
 /// Pushes a new object, without a socket yet. [-0, +1] Raises for memory.
-unsafe fn push_empty(L: *mut lua_State, class: Class, v6: bool) -> *mut Socket {
+pub(crate) unsafe fn push_empty(L: *mut lua_State, class: Class, domain: Domain) -> *mut Socket {
     // SAFETY: the userdata is as large as a socket, and complete before it gets its class.
     unsafe {
         let socket = compat::new_userdata(L, size_of::<Socket>()).cast::<Socket>();
-        socket.write(Socket { source: SourceId::NONE.to_bits(), v6: v6.into(), closed: 0 });
+        socket.write(Socket { source: SourceId::NONE.to_bits(), domain: domain as u8, closed: 0 });
         set_class(L, class);
         socket
     }
@@ -103,41 +152,53 @@ unsafe extern "C-unwind" fn socket(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked. The object is there before the socket, so that nothing is lost.
     unsafe {
         let kind = args::check_option(L, DIRECT, 1, None, &[c"stream", c"passive", c"datagram"]);
-        let domain = args::check_option(L, DIRECT, 2, None, &[c"ipv4", c"ipv6", c"local", c"share"]);
+        let (domain, _) = DOMAINS[args::check_option(L, DIRECT, 2, None, &DOMAINS.map(|(_, name)| name))];
         let state = StateRef::of(L);
-        if kind == 2 || domain > 1 {
-            return push_failure(L, Error::SOCKET_TYPE);
-        }
-        let v6 = domain == 1;
-        let (class, kind) = match kind {
-            0 => (Class::TcpStream, Kind::TcpStream),
-            _ => (Class::TcpListener, Kind::TcpListener),
+        let class = match (kind, domain) {
+            (0, Domain::V4 | Domain::V6) => Class::TcpStream,
+            (0, Domain::Local) => Class::LocalStream,
+            (0, Domain::Share) => Class::ShareStream,
+            (1, Domain::V4 | Domain::V6) => Class::TcpListener,
+            (1, Domain::Local | Domain::Share) => Class::LocalListener,
+            (_, Domain::V4 | Domain::V6) => Class::Udp,
+            (_, Domain::Local | Domain::Share) => return push_failure(L, Error::SOCKET_TYPE),
         };
-        let socket = push_empty(L, class, v6);
-        match state.with(L, |state| state.system().core.tcp(kind, v6)) {
-            Ok(source) => {
-                (*socket).source = source.to_bits();
-                1
-            }
-            Err(error) => fail(L, error),
+        let socket = push_empty(L, class, domain);
+        let v6 = domain == Domain::V6;
+        let source = state.with(L, |state| {
+            let core = &mut state.system().core;
+            Some(match class {
+                Class::TcpStream => core.tcp(Kind::TcpStream, v6),
+                Class::TcpListener => core.tcp(Kind::TcpListener, v6),
+                Class::Udp => core.udp(v6),
+                // Opened when it gets a path.
+                _ if core.is_foreign() => Err(Error::FOREIGN_LOOP),
+                _ => return None,
+            })
+        });
+        match source {
+            Some(Ok(source)) => (*socket).set_source(source),
+            Some(Err(error)) => return fail(L, error),
+            None => {}
         }
+        1
     }
 }
 
-/// Delivers an accept: pushes the new socket, or a failure. `None`: it waits again. [-0, +1 or 3] Raises for memory: then
-/// nothing was accepted.
-pub(crate) unsafe fn accept(L: *mut lua_State, state: StateRef, op: OpId) -> Option<c_int> {
-    // SAFETY: the passive socket is open: closing it ends the operation.
+/// Delivers an accept on a listener of that domain: pushes the new socket, or a failure. `None`: it waits again.
+/// [-0, +1 or 3] Raises for memory: then nothing was accepted.
+pub(crate) unsafe fn accept(L: *mut lua_State, state: StateRef, op: OpId, domain: Domain) -> Option<c_int> {
+    // SAFETY: as the callees.
     unsafe {
-        let v6 = state.touch(|state| {
-            let core = &state.system().core;
-            let source = core.source_of(op).unwrap_or(SourceId::NONE);
-            core.address(source, Side::Local).is_ok_and(|address| address.is_ipv6())
-        });
-        let socket = push_empty(L, Class::TcpStream, v6);
+        let class = match domain {
+            Domain::V4 | Domain::V6 => Class::TcpStream,
+            Domain::Local => Class::LocalStream,
+            Domain::Share => Class::ShareStream,
+        };
+        let socket = push_empty(L, class, domain);
         match state.with(L, |state| attempted(state.system().core.try_accept(op))) {
             Some(Ok(source)) => {
-                (*socket).source = source.to_bits();
+                (*socket).set_source(source);
                 Some(1)
             }
             Some(Err(error)) => {
@@ -154,7 +215,7 @@ pub(crate) unsafe fn accept(L: *mut lua_State, state: StateRef, op: OpId) -> Opt
 }
 
 /// `close()` → true
-unsafe extern "C-unwind" fn close<const C: usize>(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn close<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: what allocates comes first. The object counts as closed before anybody is told.
     unsafe {
         let state = StateRef::of(L);
@@ -190,7 +251,7 @@ unsafe fn release(L: *mut lua_State, state: StateRef, socket: *mut Socket, colle
     unsafe {
         let source = (*socket).source();
         (*socket).closed = 1;
-        (*socket).source = SourceId::NONE.to_bits();
+        (*socket).set_source(SourceId::NONE);
         match state.with(L, |state| state.system().core.close(source)) {
             Some(reader) if collected => {
                 state.touch(|state| state.system().core.fail(reader, Error::CANCELED));
@@ -215,31 +276,45 @@ unsafe extern "C-unwind" fn collect<const C: usize, const COLLECTED: bool>(L: *m
     }
 }
 
-/// `getdomain()` → `"ipv4"` or `"ipv6"`, also of a closed socket (50 §5)
-unsafe extern "C-unwind" fn get_domain<const C: usize>(L: *mut lua_State) -> c_int {
+/// `getdomain()` → the domain, of a socket with addresses also when it is closed (50 §5)
+pub(crate) unsafe extern "C-unwind" fn get_domain<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: as the callees.
     unsafe {
-        let socket = check_socket(L, DIRECT, StateRef::of(L), class(C));
-        ffi::lua_pushstring(L, TYPES[usize::from((*socket).is_v6())].as_ptr());
+        let state = StateRef::of(L);
+        let socket = match class(C) {
+            Class::LocalStream | Class::ShareStream | Class::LocalListener => {
+                check_open(L, DIRECT, state, class(C))
+            }
+            class => check_socket(L, DIRECT, state, class),
+        };
+        let domain = (*socket).domain();
+        let (_, name) = DOMAINS[domain as usize];
+        ffi::lua_pushstring(L, name.as_ptr());
         1
     }
 }
 
 /// `bind(address)` → true
-unsafe extern "C-unwind" fn bind<const C: usize>(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn bind<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked.
     unsafe {
         let state = StateRef::of(L);
         let socket = *check_open(L, DIRECT, state, class(C));
         let address = address::check(L, DIRECT, state, 2, socket.is_v6());
-        let result =
-            state.with(L, |state| state.system().core.bind(socket.source(), address.socket_address()));
+        let address = address.socket_address();
+        let result = state.with(L, |state| {
+            let core = &mut state.system().core;
+            match class(C) {
+                Class::Udp => core.bind_udp(socket.source(), address),
+                _ => core.bind(socket.source(), address),
+            }
+        });
         push_result(L, result)
     }
 }
 
 /// `getaddress([site [, address]])` → address
-unsafe extern "C-unwind" fn get_address<const C: usize>(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn get_address<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked.
     unsafe {
         let state = StateRef::of(L);
@@ -298,16 +373,20 @@ unsafe extern "C-unwind" fn set_option(L: *mut lua_State) -> c_int {
 }
 
 /// `listen(backlog)` → true
-unsafe extern "C-unwind" fn listen(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn listen<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked.
     unsafe {
         let state = StateRef::of(L);
-        let socket = *check_open(L, DIRECT, state, Class::TcpListener);
+        let socket = *check_open(L, DIRECT, state, class(C));
         let backlog = args::check_integer(L, DIRECT, 2);
         if state.touch(|state| state.system().core.is_listening(socket.source())) {
             args::bad(L, DIRECT, 1, c"already listening");
         }
         let Ok(backlog @ 0..) = i32::try_from(backlog) else { args::bad(L, DIRECT, 2, c"out of range") };
+        if !socket.has_source() {
+            // A local one without a path.
+            return push_failure(L, Error::from_code(libc::EINVAL));
+        }
         let result = state.with(L, |state| state.system().core.listen(socket.source(), backlog));
         push_result(L, result)
     }

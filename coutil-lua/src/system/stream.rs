@@ -1,20 +1,26 @@
-//! What of TCP sockets awaits: `connect`, `read`, `write`, `shutdown`, `accept` (50 §6).
+//! What of streams and their listeners awaits: `connect` of TCP ones, `read`, `write`, `shutdown`, `accept` (50 §6).
 
+use super::socket::{SHARE, TCP, TCP_LISTENER, class};
 use super::wait::{Operation, check_process, fail, is_suspended, suspend};
-use super::{Class, What, address, socket};
+use super::{Class, Reading, What, address, socket};
 use crate::memory::object::{Memory, check_array};
 use crate::memory::range::span;
 use crate::raw::error::{AWAIT, type_error};
 use crate::raw::{Functions, args, c_int, lua_State};
 use crate::state::StateRef;
 use crate::suspend::check_yieldable;
+use coutil_system::Error;
 use coutil_system::core::SourceId;
 use mlua::ffi;
 
-pub(crate) const STREAM_AWAITS: Functions<'_> =
-    &[(c"connect", connect), (c"write", write), (c"read", read), (c"shutdown", shutdown)];
+pub(crate) const TCP_AWAITS: Functions<'_> = &[
+    (c"connect", connect),
+    (c"write", write::<TCP>),
+    (c"read", read::<TCP>),
+    (c"shutdown", shutdown::<TCP>),
+];
 
-pub(crate) const LISTENER_AWAITS: Functions<'_> = &[(c"accept", accept)];
+pub(crate) const TCP_LISTENER_AWAITS: Functions<'_> = &[(c"accept", accept::<TCP_LISTENER>)];
 
 /// `connect(address)` → true
 unsafe extern "C-unwind" fn connect(L: *mut lua_State) -> c_int {
@@ -29,46 +35,55 @@ unsafe extern "C-unwind" fn connect(L: *mut lua_State) -> c_int {
         if let Err(error) = state.touch(|state| state.system().core.check_connect(socket.source(), by)) {
             return fail(L, error);
         }
-        let operation = Operation { what: What::Connect, object: 1, buffer: 0, guarded: false };
+        let operation = Operation { what: What::Connect, object: 1, buffer: 0, extra: 0, guarded: false };
         suspend(L, state, operation, move |system, op| system.core.connect(op, socket.source(), address, by))
     }
 }
 
-/// `write(data [, i [, j]])` → true
-unsafe extern "C-unwind" fn write(L: *mut lua_State) -> c_int {
+/// `write(data [, i [, j [, object]]])` → true
+pub(crate) unsafe extern "C-unwind" fn write<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked before anything is started.
     unsafe {
         let state = StateRef::of(L);
-        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        let socket = *socket::check_open(L, AWAIT, state, class(C));
         check_yieldable(L);
+        let passed = if C == SHARE { super::local::check_passed(L, state, 5) } else { None };
         check_array(L, AWAIT, 2);
         let i = args::opt_integer(L, AWAIT, 3, 1);
         let j = args::opt_integer(L, AWAIT, 4, -1);
         check_process(L, state);
-        if let Err(error) = state.touch(|state| state.system().core.check_write(socket.source())) {
+        let checked = state.touch(|state| {
+            let core = &state.system().core;
+            core.check_write(socket.source())?;
+            match passed {
+                Some(passed) if core.fd(passed).is_none() => Err(Error::from_code(libc::EBADF)),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = checked {
             return fail(L, error);
         }
         let data = Data::of(L, 2);
-        let operation = Operation { what: What::Write, object: 1, buffer: 0, guarded: false };
+        let operation = Operation { what: What::Write, object: 1, buffer: 0, extra: 0, guarded: false };
         suspend(L, state, operation, move |system, op| {
             let (bytes, len) = data.bytes();
             let span = span(i, j, len);
             let bytes = std::slice::from_raw_parts(bytes.add(span.start), span.len);
-            system.core.write(op, socket.source(), bytes)
+            system.core.write_with(op, socket.source(), bytes, passed)
         })
     }
 }
 
 /// What is written: a string, or a memory as it is when the writing starts. It stands on the stack meanwhile.
 #[derive(Clone, Copy)]
-enum Data {
+pub(crate) enum Data {
     String(*const u8, usize),
     Memory(Memory),
 }
 
 impl Data {
     /// The value at `index`, which was checked.
-    unsafe fn of(L: *mut lua_State, index: c_int) -> Self {
+    pub(crate) unsafe fn of(L: *mut lua_State, index: c_int) -> Self {
         // SAFETY: a string does not move as long as it stands on the stack.
         unsafe {
             if let Some(memory) = Memory::find(L, index) {
@@ -80,7 +95,7 @@ impl Data {
         }
     }
 
-    unsafe fn bytes(self) -> (*const u8, usize) {
+    pub(crate) unsafe fn bytes(self) -> (*const u8, usize) {
         match self {
             Self::String(bytes, len) => (bytes, len),
             Self::Memory(memory) => {
@@ -93,23 +108,23 @@ impl Data {
 }
 
 /// `shutdown()` → true
-unsafe extern "C-unwind" fn shutdown(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn shutdown<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked before anything is started.
     unsafe {
         let state = StateRef::of(L);
-        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        let socket = *socket::check_open(L, AWAIT, state, class(C));
         check_yieldable(L);
         check_process(L, state);
         if let Err(error) = state.touch(|state| state.system().core.check_shutdown(socket.source())) {
             return fail(L, error);
         }
-        let operation = Operation { what: What::Shutdown, object: 1, buffer: 0, guarded: false };
+        let operation = Operation { what: What::Shutdown, object: 1, buffer: 0, extra: 0, guarded: false };
         suspend(L, state, operation, move |system, op| system.core.shutdown(op, socket.source()))
     }
 }
 
 /// Raises `already in use` if somebody reads from a source. One whose coroutine is dead does not count any more.
-unsafe fn check_unused(L: *mut lua_State, state: StateRef, source: SourceId) {
+pub(crate) unsafe fn check_unused(L: *mut lua_State, state: StateRef, source: SourceId) {
     // SAFETY: a coroutine that waits is anchored.
     unsafe {
         let reader = state.touch(|state| {
@@ -126,40 +141,54 @@ unsafe fn check_unused(L: *mut lua_State, state: StateRef, source: SourceId) {
     }
 }
 
-/// `read(buffer [, i [, j]])` → count
-unsafe extern "C-unwind" fn read(L: *mut lua_State) -> c_int {
+/// `read(buffer [, i [, j]])` → count, or on a share stream count, socket
+pub(crate) unsafe extern "C-unwind" fn read<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked before anything is started. The memory is anchored while the coroutine waits.
     unsafe {
         let state = StateRef::of(L);
-        let socket = *socket::check_open(L, AWAIT, state, Class::TcpStream);
+        let socket = *socket::check_open(L, AWAIT, state, class(C));
+        if C == SHARE && state.touch(|state| state.system().core.has_received(socket.source())) {
+            ffi::lua_pushinteger(L, 0);
+            return super::local::received(L, state, socket.source());
+        }
         let Some(memory) = Memory::find(L, 2) else { type_error(L, AWAIT, 2, c"memory") };
         let i = args::opt_integer(L, AWAIT, 3, 1);
         let j = args::opt_integer(L, AWAIT, 4, -1);
         check_unused(L, state, socket.source());
         check_yieldable(L);
         check_process(L, state);
+        if C != TCP && !socket.has_source() {
+            return fail(L, Error::from_code(libc::ENOTCONN));
+        }
         if let Err(error) = state.touch(|state| state.system().core.check_read(socket.source())) {
             return fail(L, error);
         }
-        let what = What::Read { memory, i, j };
-        let operation = Operation { what, object: 1, buffer: 2, guarded: true };
+        let kind = if C == SHARE { Reading::Sockets } else { Reading::Bytes };
+        let what = What::Read { memory, i, j, kind };
+        let operation = Operation { what, object: 1, buffer: 2, extra: 0, guarded: true };
         suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
     }
 }
 
 /// `accept()` → stream
-unsafe extern "C-unwind" fn accept(L: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn accept<const C: usize>(L: *mut lua_State) -> c_int {
     // SAFETY: arguments are checked before anything is started.
     unsafe {
         let state = StateRef::of(L);
-        let socket = *socket::check_open(L, AWAIT, state, Class::TcpListener);
+        let socket = *socket::check_open(L, AWAIT, state, class(C));
         if !state.touch(|state| state.system().core.is_listening(socket.source())) {
             args::bad(L, AWAIT, 1, c"not listening");
         }
         check_unused(L, state, socket.source());
         check_yieldable(L);
         check_process(L, state);
-        let operation = Operation { what: What::Accept, object: 1, buffer: 0, guarded: true };
+        let operation = Operation {
+            what: What::Accept { domain: socket.domain() },
+            object: 1,
+            buffer: 0,
+            extra: 0,
+            guarded: true,
+        };
         suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
     }
 }

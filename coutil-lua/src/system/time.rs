@@ -56,22 +56,9 @@ pub(crate) unsafe fn check_blocking(L: *mut lua_State, frame: c_int, arg: c_int)
         let (text, _) = args::check_string(L, frame, arg);
         let text = std::ffi::CStr::from_ptr(text.cast()).to_bytes();
         if let Some(other) = text.iter().find(|byte| **byte != b'~') {
-            raise_unknown(L, frame, *other);
+            error::raise_byte(L, frame, c"unknown mode char", *other);
         }
         !text.is_empty()
-    }
-}
-
-/// Raises `unknown mode char (got 'C')`, with that very byte.
-#[cold]
-pub(crate) unsafe fn raise_unknown(L: *mut lua_State, frame: c_int, byte: u8) -> ! {
-    // SAFETY: `%c` of 5.1 to 5.5 and LuaJIT writes the byte, whatever it is; pieces make sure of that.
-    unsafe {
-        ffi::lua_pushstring(L, c"unknown mode char (got '".as_ptr());
-        ffi::lua_pushlstring(L, (&raw const byte).cast(), 1);
-        ffi::lua_pushstring(L, c"')".as_ptr());
-        ffi::lua_concat(L, 3);
-        error::raise(L, frame)
     }
 }
 
@@ -109,7 +96,7 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
         }
         super::wait::check_process(L, state);
         let later = !timed && super::wait::is_cancelled(L, state);
-        let operation = Operation { what: What::Suspend, object: 0, buffer: 0, guarded: timed };
+        let operation = Operation { what: What::Suspend, object: 0, buffer: 0, extra: 0, guarded: timed };
         wait(L, state, operation, move |system, op| {
             if timed {
                 // Rounded up, so as not to be early.

@@ -1,6 +1,6 @@
 //! Awaiting an operation of the loop.
 //!
-//! While a coroutine waits it is anchored, with the object and the buffer that it waits for, in a table: four places for
+//! While a coroutine waits it is anchored, with the object and the buffer that it waits for, in a table: five places for
 //! each index of an operation, [`THREAD`] and so on. The frame of the await function is not relied upon, as a host may
 //! clear it.
 //!
@@ -16,12 +16,16 @@ use coutil_system::{Error, Result};
 use mlua::ffi;
 use std::ffi::c_void;
 
-const PLACES: usize = 4;
+const PLACES: usize = 5;
 const THREAD: usize = 1;
 const OBJECT: usize = 2;
 const BUFFER: usize = 3;
+const EXTRA: usize = 4;
 #[cfg(any(feature = "lua54", feature = "lua55"))]
-const GUARD: usize = 4;
+const GUARD: usize = 5;
+
+/// What an operation keeps besides its coroutine.
+const VALUES: [usize; 3] = [OBJECT, BUFFER, EXTRA];
 
 fn key(index: usize, place: usize) -> ffi::lua_Integer {
     (index * PLACES + place) as ffi::lua_Integer
@@ -32,8 +36,8 @@ fn key(index: usize, place: usize) -> ffi::lua_Integer {
 pub(crate) struct Anchors {
     /// How many operations have their places.
     room: usize,
-    /// Object and buffer of each.
-    values: Vec<[*const c_void; 2]>,
+    /// The addresses of [`VALUES`], of each.
+    values: Vec<[*const c_void; VALUES.len()]>,
     /// The guard of each, see [`push_guard`].
     #[cfg(any(feature = "lua54", feature = "lua55"))]
     guards: Vec<*mut u64>,
@@ -42,9 +46,10 @@ pub(crate) struct Anchors {
 /// How an await function suspends.
 pub(crate) struct Operation {
     pub(crate) what: What,
-    /// Stack indices of the object and the buffer that are kept while it waits; 0 for none.
+    /// Stack indices of the object, the buffer and what else is kept while it waits; 0 for none.
     pub(crate) object: c_int,
     pub(crate) buffer: c_int,
+    pub(crate) extra: c_int,
     /// Whether it ends when the coroutine is closed: see [`push_guard`].
     pub(crate) guarded: bool,
 }
@@ -186,11 +191,12 @@ pub(crate) unsafe fn release(L: *mut lua_State, state: StateRef, index: usize) {
         let anchors = ffi::lua_upvalueindex(upvalue::ANCHORS);
         let values = state.touch(|state| {
             let values = state.system().anchors.values.get_mut(index);
-            values.map(|values| std::mem::replace(values, [std::ptr::null(); 2]))
+            values.map(|values| std::mem::replace(values, [std::ptr::null(); VALUES.len()]))
         });
-        let [object, buffer] = values.unwrap_or([std::ptr::null(); 2]);
-        for (place, used) in [(THREAD, true), (OBJECT, !object.is_null()), (BUFFER, !buffer.is_null())] {
-            if used {
+        ffi::lua_pushboolean(L, 0);
+        ffi::lua_rawseti(L, anchors, key(index, THREAD));
+        for (place, value) in VALUES.into_iter().zip(values.unwrap_or([std::ptr::null(); VALUES.len()])) {
+            if !value.is_null() {
                 ffi::lua_pushboolean(L, 0);
                 ffi::lua_rawseti(L, anchors, key(index, place));
             }
@@ -218,7 +224,7 @@ unsafe fn make_room(L: *mut lua_State, state: StateRef, guarded: bool) {
                 state.with(L, |state| {
                     let anchors = &mut state.system().anchors;
                     anchors.room = anchors.room.max(new);
-                    anchors.values.resize(anchors.room, [std::ptr::null(); 2]);
+                    anchors.values.resize(anchors.room, [std::ptr::null(); VALUES.len()]);
                     #[cfg(any(feature = "lua54", feature = "lua55"))]
                     anchors.guards.resize(anchors.room, std::ptr::null_mut());
                 });
@@ -345,7 +351,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
                 op
             }
         };
-        let indices = [operation.object, operation.buffer];
+        let indices = [operation.object, operation.buffer, operation.extra];
         let values = indices.map(|index| match index {
             0 => std::ptr::null(),
             index => ffi::lua_topointer(L, index),
@@ -354,7 +360,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
             let kept = state.system().anchors.values.get_mut(op.index());
             kept.map_or(values, |kept| std::mem::replace(kept, values))
         });
-        for (at, place) in [OBJECT, BUFFER].into_iter().enumerate() {
+        for (at, place) in VALUES.into_iter().enumerate() {
             if old[at] != values[at] {
                 match indices[at] {
                     0 => ffi::lua_pushboolean(L, 0),

@@ -2,7 +2,7 @@
 
 use crate::core::{Loop, SourceId};
 use crate::error::{Error, Result};
-use crate::source::{Connection, Kind, Source};
+use crate::source::{Connection, Kind};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,11 +33,6 @@ impl<W> Loop<W> {
         Ok(self.add(fd, kind, false))
     }
 
-    fn tcp_source(&mut self, id: SourceId) -> Result<&mut Source> {
-        self.check_process()?;
-        self.sources.get_mut(id).ok_or(Error::BAD_DESCRIPTOR)
-    }
-
     /// Binds a TCP socket. That the address is in use is told by what follows: [`listen`](Self::listen),
     /// [`connect`](Self::connect) or [`address`](Self::address); until the socket is bound again.
     ///
@@ -45,7 +40,7 @@ impl<W> Loop<W> {
     ///
     /// Those of bind(2); `invalid argument` if it is bound already.
     pub fn bind(&mut self, id: SourceId, address: SocketAddr) -> Result<()> {
-        let source = self.tcp_source(id)?;
+        let source = self.source(id)?;
         if source.bound {
             return Err(Error::INVALID);
         }
@@ -68,7 +63,7 @@ impl<W> Loop<W> {
     ///
     /// Those of listen(2); `address already in use` if that is why it could not be bound, or because another listens.
     pub fn listen(&mut self, id: SourceId, backlog: i32) -> Result<()> {
-        let source = self.tcp_source(id)?;
+        let source = self.source(id)?;
         if let Some(error) = source.delayed {
             return Err(error);
         }
