@@ -133,7 +133,37 @@ unsafe fn function_name(L: *mut lua_State, frame: c_int, ar: &ffi::lua_Debug) ->
         ffi::lua_getinfo(L, c"f".as_ptr(), &mut ar);
         ffi::luaL_checkstack(L, 10, std::ptr::null());
         let function = ffi::lua_gettop(L);
+        #[cfg(feature = "lua51")]
+        if let Some(name) = event_name(L, frame, function) {
+            return name;
+        }
         loaded_name(L, function)
+    }
+}
+
+/// The event that the function at index `function` handles, if it was called for that: 5.1 has no name for such a call. A Lua
+/// function calls it, and the metatable of its first operand has it. [-0, +some]
+#[cfg(feature = "lua51")]
+unsafe fn event_name(L: *mut lua_State, frame: c_int, function: c_int) -> Option<*const c_char> {
+    // SAFETY: as above; the table is not changed while it is traversed.
+    unsafe {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        if ffi::lua_getstack(L, frame + 1, &mut ar) == 0
+            || ffi::lua_getinfo(L, c"S".as_ptr(), &mut ar) == 0
+            || CStr::from_ptr(ar.what).to_bytes() == b"C"
+            || ffi::lua_getmetatable(L, 1) == 0
+        {
+            return None;
+        }
+        ffi::lua_pushnil(L);
+        while ffi::lua_next(L, -2) != 0 {
+            if ffi::lua_type(L, -2) == ffi::LUA_TSTRING && ffi::lua_rawequal(L, -1, function) != 0 {
+                let name = ffi::lua_tostring(L, -2);
+                return CStr::from_ptr(name).to_bytes().starts_with(b"__").then(|| name.add(2));
+            }
+            ffi::lua_pop(L, 1);
+        }
+        None
     }
 }
 
