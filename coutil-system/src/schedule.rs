@@ -78,7 +78,7 @@ pub(crate) struct Schedule<W> {
     due: Vec<(u64, OpId)>,
     /// What the pass delivers of `due`, last one first.
     delivered: Vec<(u64, OpId)>,
-    deferred: Vec<OpId>,
+    deferred: Vec<(u64, OpId)>,
 }
 
 impl<W> Default for Schedule<W> {
@@ -193,7 +193,7 @@ impl<W> Schedule<W> {
     /// Starts a zero-delay suspension at the end of the pass.
     pub(crate) fn defer(&mut self, id: OpId) {
         if self.restart(id, Place::Deferred) {
-            self.deferred.push(id);
+            self.deferred.push((self.start, id));
         }
     }
 
@@ -345,8 +345,9 @@ impl<W> Schedule<W> {
 
     /// The pass ends: deferred suspensions start.
     pub(crate) fn end(&mut self) {
-        for id in std::mem::take(&mut self.deferred) {
-            if self.place(id) == Some(Place::Deferred) {
+        for (start, id) in std::mem::take(&mut self.deferred) {
+            // It may stand here more than once, if it was taken and deferred again.
+            if self.ops.get(id).is_some_and(|op| op.place == Place::Deferred && op.start == start) {
                 self.suspend(id);
             }
         }

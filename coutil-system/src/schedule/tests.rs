@@ -327,7 +327,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     /// [30 S5] [30 S6] [30 S8] [30 S9] [30 S13] [30 A6]
     #[test]
@@ -361,4 +361,19 @@ fn zero_delays_are_newest_first_and_keep_their_places() {
         }
         assert_eq!(order, "cba");
     }
+}
+
+#[test]
+fn what_is_deferred_again_is_the_newest() {
+    // Found by the model: it stood in the list twice, and the first entry counted.
+    let mut schedule = Schedule::new();
+    let [first, second] = ["first", "second"].map(|name| schedule.hold(name));
+    schedule.defer(first);
+    schedule.defer(second);
+    schedule.take(first);
+    schedule.defer(first);
+    schedule.end();
+    schedule.begin_zero();
+    assert_eq!(schedule.next_zero(), Some(first));
+    assert_eq!(schedule.next_zero(), Some(second));
 }
