@@ -157,6 +157,9 @@ mod version {
     use crate::error::Result;
     use polling::{Event, Events, PollMode};
 
+    #[cfg(not(target_pointer_width = "64"))]
+    compile_error!("the keys of `polling` are too short for the ids of sources on this system");
+
     pub(crate) struct Poller {
         poller: Arc<Owned>,
         mode: PollMode,
@@ -181,7 +184,8 @@ mod version {
         /// From now on everything that becomes of the descriptor is told once.
         pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> Result<()> {
             // SAFETY: a source takes itself out before it closes its descriptor.
-            Ok(unsafe { self.poller.add_with_mode(&fd, Event::all(key as usize), self.mode)? })
+            unsafe { self.poller.add_with_mode(&fd, Event::all(key as usize), self.mode)? };
+            Ok(())
         }
 
         /// To be called before the descriptor is closed.
