@@ -185,6 +185,26 @@ T.test("an abandoned write arrives whole, before the next [50 0.2.2] [50 0.2.3] 
   b:close()
 end)
 
+T.test("a write does not overtake what waits, when room appears [50 6.2.3]", function ()
+  local a, b = L.pair()
+  local want, got, n = { L.pattern(8 * 2 ^ 20) }, {}, 0
+  L.send(a, want[1])
+  T.start(function ()
+    while #table.concat(got) < #table.concat(want) do
+      put(got, (L.take(b, 2 ^ 22)))
+      if n < 5 then -- the system has room now, but the loop has not gone on with the first write
+        n = n + 1
+        put(want, "<" .. n .. ">")
+        L.send(a, want[n + 1])
+      end
+    end
+  end)
+  T.eq(run(), false)
+  L.eqtext(table.concat(got), table.concat(want))
+  a:close()
+  b:close()
+end)
+
 -- Connecting ------------------------------------------------------------------------------------
 
 T.test("no connecter before its accepter, however many [50 6.1.6]", function ()
