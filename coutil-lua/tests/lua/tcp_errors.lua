@@ -2,62 +2,14 @@
 
 local T = require "testing"
 local L = require "loop_testing"
+local E = require "error_testing"
 local memory = require "memory"
 local system = require "coutil.system"
 local run, socket = system.run, system.socket
 local pack = T.pack
 
--- Calls the method by name, at line 2 of "chunk", as a statement: no tail call.
-local function caller(name) return T.load("local s = ...\ns:" .. name .. "(select(2, ...))", "=chunk") end
-local callers = setmetatable({}, { __index = function (t, name) t[name] = caller(name); return t[name] end })
-
-local function try(f, ...)
-  local ok, text = pcall(f, ...)
-  if ok then error("no error", 2) end
-  return text
-end
-
--- The texts of an error about argument `n` (0 is self), or of a raw error if `n` is nil: called by a Lua function as a
--- method, and called by a C function.
-local function texts(n, text, name)
-  if n == 0 then
-    return "chunk:2: calling '" .. name .. "' on bad self (" .. text .. ")", "bad argument #1 to '?' (" .. text .. ")"
-  elseif n then
-    return "chunk:2: bad argument #" .. n .. " to '" .. name .. "' (" .. text .. ")",
-      "bad argument #" .. n + 1 .. " to '?' (" .. text .. ")"
-  end
-  return "chunk:2: " .. text, text
-end
-
--- In the main thread.
-local function fails(n, text, s, name, ...)
-  local by_name, direct = texts(n, text, name)
-  T.eq(try(callers[name], s, ...), by_name)
-  T.eq(try(s[name], s, ...), direct)
-end
-
--- The error of `f(...)` as the body of a coroutine: there 5.1 can yield too, as it cannot under `pcall`.
-local function raised(f, ...)
-  local ok, text = coroutine.resume(T.create(f), ...)
-  if ok then error("no error", 2) end
-  return text
-end
-
--- In a coroutine.
-local function inside(n, text, s, name, ...)
-  local by_name, direct = texts(n, text, name)
-  T.eq(raised(callers[name], s, ...), by_name)
-  if T.yield_across_pcall then T.eq(T.inside(try, s[name], s, ...), direct) end
-end
-
-local function everywhere(...)
-  fails(...)
-  inside(...)
-end
-
-local function main_only(s, name, ...)
-  fails(nil, "unable to yield", s, name, ...)
-end
+local try, raised = E.try, E.raised
+local inside, everywhere, main_only = E.inside, E.everywhere, E.main_only
 
 local m = memory.create(8)
 local a, b = L.pair()
@@ -204,22 +156,7 @@ local classes = {
 
 T.test("self must be of the class [00 5.2.2] [50 0.1.4] [00 1.4.4] [50 0.1.6]", function ()
   for i, class in ipairs(classes) do
-    local name, object, methods = T.unpack(class)
-    local values = { { "nil", nil }, { "table", {} }, { "number", 1 }, { "string", "x" }, { "boolean", true },
-      { classes[3 - i][1], classes[3 - i][2] }, { "coutil:netaddress", here }, { "char[]", m },
-      { "table", setmetatable({}, { __index = object }) }, { name, setmetatable({}, { __name = name }) } }
-    for _, method in ipairs(methods) do
-      for _, value in ipairs(values) do
-        local text = name .. " expected, got " .. value[1]
-        T.eq(try(object[method], value[2], {}, {}, {}), "bad argument #1 to '?' (" .. text .. ")")
-        T.eq(T.inside(try, object[method], value[2], {}), "bad argument #1 to '?' (" .. text .. ")")
-      end
-      T.eq(try(object[method]), "bad argument #1 to '?' (" .. name .. " expected, got no value)")
-      local dot = T.load("local s, other = ...\ns." .. method .. "(other)", "=chunk")
-      T.eq(try(dot, object, true), "chunk:2: bad argument #1 to '" .. method .. "' (" .. name .. " expected, got boolean)")
-      local fake = { [method] = object[method] }
-      T.eq(try(callers[method], fake), "chunk:2: calling '" .. method .. "' on bad self (" .. name .. " expected, got table)")
-    end
+    E.self(class[1], class[2], class[3], { { classes[3 - i][1], classes[3 - i][2] }, { "coutil:netaddress", here }, { "char[]", m } })
   end
 end)
 
@@ -227,13 +164,7 @@ T.test("a closed self comes before the other arguments and before yielding [00 1
   for i, class in ipairs(classes) do
     local s = socket(i == 1 and "stream" or "passive", "ipv4")
     s:close()
-    for _, method in ipairs(class[3]) do
-      if method ~= "getdomain" then
-        for _, args in ipairs { pack(), pack({}), pack(nil, {}), pack(v6), pack("x", "y", "z") } do
-          everywhere(0, "closed object", s, method, T.unpack(args, 1, args.n))
-        end
-      end
-    end
+    E.closed(s, class[3], { pack(), pack({}), pack(nil, {}), pack(v6), pack("x", "y", "z") })
   end
   T.eq(run(), false)
 end)
