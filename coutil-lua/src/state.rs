@@ -203,10 +203,9 @@ impl State {
         self.call
     }
 
-    /// The waiter in preparation joins a single queue: from now on it waits.
+    /// A waiter joins a single queue: from now on it waits. If it was in preparation it has [started](Self::started).
     #[inline]
     pub(crate) fn join_one(&mut self, waiter: WaiterId, queue: QueueId, strong: bool) {
-        self.started(waiter);
         if let Some(waiter) = self.events.get_mut(waiter) {
             waiter.strong = strong.into();
             waiter.queue = queue;
@@ -226,9 +225,8 @@ impl State {
         same.then_some(self.delivery.waiter)
     }
 
-    #[inline]
-    fn started(&mut self, _waiter: WaiterId) {
-        // A waiter that is used again was not prepared.
+    /// The preparation of a waiter is over.
+    pub(crate) fn started(&mut self, _waiter: WaiterId) {
         let mut _prepared = self.preparing.take_if(|preparing| *preparing == _waiter).is_some();
         if !_prepared && let Some(index) = self.interrupted.iter().rposition(|(other, _)| *other == _waiter) {
             self.joining = self.interrupted.swap_remove(index).1;

@@ -106,8 +106,9 @@ pub(crate) unsafe fn suspend_at<A: Await>(
             }
         };
         let join = |state: &mut State| {
-            if again.is_some() {
-                state.delivery.thread = std::ptr::null_mut();
+            match again {
+                Some(_) => state.delivery.thread = std::ptr::null_mut(),
+                None => state.started(waiter),
             }
             state.join_one(waiter, place.queue, place.is_strong());
         };
