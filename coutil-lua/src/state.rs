@@ -149,6 +149,15 @@ impl State {
 
     /// Makes a waiter. It counts as being prepared until [`join`](Self::join).
     pub(crate) fn prepare(&mut self, thread: *mut lua_State, all: bool) -> WaiterId {
+        let wait = if all { Wait::All } else { Wait::Any };
+        let id =
+            self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
+        self.begin(id);
+        id
+    }
+
+    /// The preparation of a waiter begins.
+    pub(crate) fn begin(&mut self, waiter: WaiterId) {
         if let Some(other) = self.preparing.take() {
             // An error stopped it; or this is a finalizer in the middle of it, and it goes on afterwards.
             if self.interrupted.len() == Self::INTERRUPTED {
@@ -158,11 +167,7 @@ impl State {
             self.interrupted.push((other, std::mem::take(&mut self.joining)));
         }
         self.joining.clear();
-        let wait = if all { Wait::All } else { Wait::Any };
-        let id =
-            self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
-        self.preparing = Some(id);
-        id
+        self.preparing = Some(waiter);
     }
 
     /// The waiter in preparation joins its queues: from now on it waits.
@@ -203,7 +208,7 @@ impl State {
         self.call
     }
 
-    /// A waiter joins a single queue: from now on it waits. If it was in preparation it has [started](Self::started).
+    /// A waiter joins a single queue: from now on it waits. A preparation is [over](Self::started) before.
     #[inline]
     pub(crate) fn join_one(&mut self, waiter: WaiterId, queue: QueueId, strong: bool) {
         if let Some(waiter) = self.events.get_mut(waiter) {
@@ -225,7 +230,21 @@ impl State {
         same.then_some(self.delivery.waiter)
     }
 
-    /// The preparation of a waiter is over.
+    /// A waiter that was used again turned out to be unable to wait: it is as it was before. False if it is a new one.
+    #[cfg_attr(not(feature = "lua52"), allow(dead_code))]
+    pub(crate) fn delivered_again(&mut self, thread: *mut lua_State, waiter: WaiterId) -> bool {
+        if self.delivery.waiter != waiter {
+            return false;
+        }
+        self.events.leave(waiter);
+        if let Some(waiter) = self.events.get_mut(waiter) {
+            waiter.strong = 0;
+        }
+        self.delivery.thread = thread;
+        true
+    }
+
+    /// The preparation of a waiter is over, if there was one.
     pub(crate) fn started(&mut self, _waiter: WaiterId) {
         let mut _prepared = self.preparing.take_if(|preparing| *preparing == _waiter).is_some();
         if !_prepared && let Some(index) = self.interrupted.iter().rposition(|(other, _)| *other == _waiter) {

@@ -86,10 +86,9 @@ mod version {
         unsafe {
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            let mut start = Some(start);
-            let mut first = Start::new(&mut start);
-            first.push(L);
-            ffi::lua_callk(L, 1, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
+            with_park(L, start, || {
+                ffi::lua_callk(L, 1, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
+            });
             resumed::<A>(L, ffi::LUA_YIELD, context(token, base))
         }
     }
@@ -104,8 +103,12 @@ mod version {
         // SAFETY: the context is the index of the token.
         unsafe {
             let mut base = 0;
-            ffi::lua_getctx(L, &mut base);
+            let status = ffi::lua_getctx(L, &mut base);
             let token = to_id(L, base);
+            if status != ffi::LUA_YIELD {
+                // The call failed, and where the coroutine can yield Lua says so here.
+                return impossible::<A>(L, token, status);
+            }
             A::resumed(L, token, base)
         }
     }
@@ -117,10 +120,18 @@ mod version {
         unsafe {
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            let mut start = Some(start);
-            let mut first = Start::new(&mut start);
-            first.push(L);
-            let status = ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
+            let status = with_park(L, start, || {
+                ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>))
+            });
+            impossible::<A>(L, token, status)
+        }
+    }
+
+    /// The error of `park` is on the top.
+    #[cold]
+    unsafe fn impossible<A: Await>(L: *mut lua_State, token: u64, status: c_int) -> c_int {
+        // SAFETY: the operation is that of the token.
+        unsafe {
             A::impossible(L, token);
             if status == ffi::LUA_ERRMEM {
                 ffi::lua_error(L);
@@ -169,26 +180,24 @@ struct Start {
     data: *mut std::ffi::c_void,
 }
 
+/// Pushes [`park`] and its argument, and calls both by `call`. [-0, +whatever `call` leaves]
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-impl Start {
-    fn new<F: FnOnce()>(start: &mut Option<F>) -> Self {
-        unsafe fn run<F: FnOnce()>(data: *mut std::ffi::c_void) {
-            // SAFETY: `data` is the option below, which lasts as long as the frame that has it.
-            if let Some(start) = unsafe { (*data.cast::<Option<F>>()).take() } {
-                start();
-            }
-        }
-        Self { run: run::<F>, data: std::ptr::from_mut(start).cast() }
-    }
-
-    /// Pushes [`park`] and its argument. [-0, +2]
-    unsafe fn push(&mut self, L: *mut lua_State) {
-        // SAFETY: pushes a C function and a pointer.
-        unsafe {
-            ffi::lua_pushcfunction(L, park);
-            ffi::lua_pushlightuserdata(L, std::ptr::from_mut(self).cast());
+#[inline]
+unsafe fn with_park<F: FnOnce(), R>(L: *mut lua_State, start: F, call: impl FnOnce() -> R) -> R {
+    unsafe fn run<F: FnOnce()>(data: *mut std::ffi::c_void) {
+        // SAFETY: `data` is the option below, which lasts as long as the frame that has it.
+        if let Some(start) = unsafe { (*data.cast::<Option<F>>()).take() } {
+            start();
         }
     }
+    let mut start = Some(start);
+    let mut first = Start { run: run::<F>, data: (&raw mut start).cast() };
+    // SAFETY: pushes a C function and a pointer.
+    unsafe {
+        ffi::lua_pushcfunction(L, park);
+        ffi::lua_pushlightuserdata(L, (&raw mut first).cast());
+    }
+    call()
 }
 
 /// `(start)`: begins the operation and yields; what it is resumed with are its results. The call itself may be a step of

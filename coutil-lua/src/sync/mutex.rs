@@ -29,9 +29,7 @@ impl Await for Lock {
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe {
-            wait::cancel(L, StateRef::of(L), token);
-        }
+        unsafe { wait::take_back(L, token) }
     }
 }
 

@@ -25,9 +25,7 @@ impl Await for Events {
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe {
-            cancel(L, StateRef::of(L), token);
-        }
+        unsafe { take_back(L, token) }
     }
 }
 
@@ -71,6 +69,24 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
     }
 }
 
+/// Ends a wait that turned out to be impossible.
+#[cfg_attr(not(feature = "lua52"), allow(dead_code))]
+#[cold]
+pub(crate) unsafe fn take_back(L: *mut lua_State, token: u64) {
+    // SAFETY: nothing but its begin has happened.
+    unsafe {
+        let state = StateRef::of(L);
+        let waiter = coutil_event::core::WaiterId::from_bits(token);
+        let used_again = state.with(L, |state| {
+            state.started(waiter);
+            state.delivered_again(L, waiter)
+        });
+        if !used_again {
+            place::withdraw(L, state, waiter);
+        }
+    }
+}
+
 /// Suspends again, as if nothing had happened.
 #[cold]
 pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int {
@@ -92,13 +108,16 @@ pub(crate) unsafe fn suspend_at<A: Await>(
 ) -> c_int {
     // SAFETY: `start` calls no Lua.
     unsafe {
-        // On 5.2 the wait may turn out impossible, and then takes its anchor with it.
-        let again = match cfg!(feature = "lua52") {
-            true => None,
-            false => state.touch(|state| state.delivered(L, place.queue, place.is_strong())),
-        };
+        let again = state.touch(|state| state.delivered(L, place.queue, place.is_strong()));
+        // What comes in between may run finalizers, as `suspend` says.
+        let interruptible = cfg!(feature = "lua52") || sheltered;
         let waiter = match again {
-            Some(waiter) => waiter,
+            Some(waiter) => {
+                if interruptible {
+                    state.with(L, |state| state.begin(waiter));
+                }
+                waiter
+            }
             None => {
                 let waiter = state.with(L, |state| state.prepare(L, false));
                 place::anchor(L, place, waiter);
@@ -106,9 +125,11 @@ pub(crate) unsafe fn suspend_at<A: Await>(
             }
         };
         let join = |state: &mut State| {
-            match again {
-                Some(_) => state.delivery.thread = std::ptr::null_mut(),
-                None => state.started(waiter),
+            if interruptible || again.is_none() {
+                state.started(waiter);
+            }
+            if again.is_some() {
+                state.delivery.thread = std::ptr::null_mut();
             }
             state.join_one(waiter, place.queue, place.is_strong());
         };
@@ -125,6 +146,12 @@ pub(crate) unsafe extern "C-unwind" fn await_one(L: *mut lua_State) -> c_int {
     // SAFETY: what can fail comes before anything is prepared.
     unsafe {
         let state = StateRef::of(L);
+        // On 5.2 to look costs as much as to wait. The yield itself tells, where nothing is to be made before.
+        if cfg!(feature = "lua52")
+            && let Some(place) = place::find(L, state, 1)
+        {
+            return suspend_at::<Events>(L, state, place, false);
+        }
         suspend::check_yieldable(L);
         place::sweep_if_due(L, state);
         let place = place::obtain(L, state, 1);
