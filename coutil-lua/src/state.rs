@@ -8,8 +8,9 @@
 //! objects, after the last finalizer: an entry point that runs later finds the mark.
 
 use crate::raw::{self, Panic, c_int, error, lua_State};
+use crate::sync::queues::Queues;
 use crate::system::System;
-use coutil_event::core::{QueueId, Registry, Wait, WaiterId};
+use coutil_event::core::{QueueId, WaiterId};
 use coutil_mutex::core::Ownership;
 use mlua::ffi;
 
@@ -17,23 +18,13 @@ use mlua::ffi;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Thread(pub(crate) *mut lua_State);
 
-/// A coroutine that waits for events.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiter {
-    pub(crate) thread: Thread,
-    /// The queue that it joined last.
-    pub(crate) queue: QueueId,
-    /// In how many queues of values that are never collected it stands: they share one anchor.
-    pub(crate) strong: u32,
-    /// Whether it waits for all its events, so that it is resumed with `true` and not with what was emitted.
-    pub(crate) all: bool,
-}
-
 /// What belongs to an event besides those who wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
     /// Whether the event is a value that is never collected: a string, a number, …
     pub(crate) strong: bool,
+    /// Who waits for it, if that is a single one, as a number; see `sync::queues`.
+    pub(crate) alone: u64,
     /// Who owns the mutex of that value.
     pub(crate) mutex: Ownership<Thread>,
     /// The stored emissions: numbers of the oldest, and of the next one.
@@ -61,12 +52,13 @@ impl Event {
 pub(crate) struct Delivery {
     /// Null from when it waits again.
     pub(crate) thread: *mut lua_State,
-    pub(crate) waiter: WaiterId,
+    /// As a number: halves that were just written cannot be read as a whole without a delay.
+    pub(crate) waiter: u64,
 }
 
 impl Delivery {
     /// Nobody was resumed.
-    pub(crate) const NONE: Delivery = Delivery { thread: std::ptr::null_mut(), waiter: WaiterId::NONE };
+    pub(crate) const NONE: Delivery = Delivery { thread: std::ptr::null_mut(), waiter: 0 };
 }
 
 /// How many strings have the id of their queue at hand.
@@ -75,7 +67,7 @@ const CACHE: usize = 64;
 /// See the [module](self).
 pub(crate) struct State {
     closed: bool,
-    pub(crate) events: Registry<Waiter, Event>,
+    pub(crate) events: Queues,
     pub(crate) delivery: Delivery,
     /// The queues that the waiter in preparation is about to join. Kept for its memory.
     pub(crate) joining: Vec<QueueId>,
@@ -115,7 +107,7 @@ impl State {
     fn new() -> Self {
         Self {
             closed: false,
-            events: Registry::new(),
+            events: Queues::default(),
             delivery: Delivery::NONE,
             joining: Vec::new(),
             serving: Vec::new(),
@@ -149,9 +141,7 @@ impl State {
 
     /// Makes a waiter. It counts as being prepared until [`join`](Self::join).
     pub(crate) fn prepare(&mut self, thread: *mut lua_State, all: bool) -> WaiterId {
-        let wait = if all { Wait::All } else { Wait::Any };
-        let id =
-            self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
+        let id = self.events.enroll(Thread(thread), all);
         self.begin(id);
         id
     }
@@ -208,32 +198,23 @@ impl State {
         self.call
     }
 
-    /// A waiter joins a single queue: from now on it waits. A preparation is [over](Self::started) before.
-    #[inline]
-    pub(crate) fn join_one(&mut self, waiter: WaiterId, queue: QueueId, strong: bool) {
-        if let Some(waiter) = self.events.get_mut(waiter) {
-            waiter.strong = strong.into();
-            waiter.queue = queue;
-        }
-        self.events.join(waiter, queue);
-    }
-
     /// The waiter whose coroutine runs, if that is this one, and its anchor is at that place.
     #[inline]
     pub(crate) fn delivered(&self, thread: *mut lua_State, queue: QueueId, strong: bool) -> Option<WaiterId> {
         if self.delivery.thread != thread {
             return None;
         }
-        let waiter = self.events.get(self.delivery.waiter)?;
+        let id = WaiterId::from_bits(self.delivery.waiter);
+        let waiter = self.events.get(id)?;
         let same = waiter.queue == queue
             || (strong && self.events.data(waiter.queue).is_some_and(|event| event.strong));
-        same.then_some(self.delivery.waiter)
+        same.then_some(id)
     }
 
     /// A waiter that was used again turned out to be unable to wait: it is as it was before. False if it is a new one.
     #[cfg_attr(not(feature = "lua52"), allow(dead_code))]
     pub(crate) fn delivered_again(&mut self, thread: *mut lua_State, waiter: WaiterId) -> bool {
-        if self.delivery.waiter != waiter {
+        if self.delivery.waiter != waiter.to_bits() {
             return false;
         }
         self.events.leave(waiter);

@@ -27,6 +27,12 @@ pub(crate) trait Await {
     /// again.
     unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int;
 
+    /// The number of results, as above, if the library ended the operation: on 5.2 to read the token takes time.
+    #[cfg(feature = "lua52")]
+    unsafe fn ended(_: *mut lua_State, _base: c_int) -> Option<c_int> {
+        None
+    }
+
     /// Withdraws the operation; its coroutine turned out to be unable to yield.
     #[cfg_attr(not(feature = "lua52"), allow(dead_code))]
     unsafe fn impossible(L: *mut lua_State, token: u64);
@@ -81,6 +87,7 @@ mod version {
     }
 
     /// As [`suspend`], and keeps the frame whatever the host does.
+    #[inline(always)]
     pub(crate) unsafe fn sheltered<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: as `suspend`. `lua_callk` does not return, as `park` yields.
         unsafe {
@@ -104,17 +111,20 @@ mod version {
         unsafe {
             let mut base = 0;
             let status = ffi::lua_getctx(L, &mut base);
-            let token = to_id(L, base);
             if status != ffi::LUA_YIELD {
                 // The call failed, and where the coroutine can yield Lua says so here.
-                return impossible::<A>(L, token, status);
+                return impossible::<A>(L, to_id(L, base), status);
             }
-            A::resumed(L, token, base)
+            match A::ended(L, base) {
+                Some(results) => results,
+                None => A::resumed(L, to_id(L, base), base),
+            }
         }
     }
 
     /// Suspends the calling coroutine. `start` begins the operation; it calls no Lua and does not panic. The result is
     /// what the C function has to return. [-0, +1]
+    #[inline(always)]
     pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: `lua_pcallk` returns only if `park` raised: otherwise Lua goes on in `resumed`.
         unsafe {
@@ -182,7 +192,7 @@ struct Start {
 
 /// Pushes [`park`] and its argument, and calls both by `call`. [-0, +whatever `call` leaves]
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-#[inline]
+#[inline(always)]
 unsafe fn with_park<F: FnOnce(), R>(L: *mut lua_State, start: F, call: impl FnOnce() -> R) -> R {
     unsafe fn run<F: FnOnce()>(data: *mut std::ffi::c_void) {
         // SAFETY: `data` is the option below, which lasts as long as the frame that has it.
@@ -208,6 +218,8 @@ pub(crate) unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
     // cannot yield.
     unsafe {
         let start = ffi::lua_touserdata(L, 1).cast::<Start>();
+        // Where the frame can be seen from outside it has no values; on 5.2 the yield hides them.
+        #[cfg(not(feature = "lua52"))]
         ffi::lua_settop(L, 0);
         ((*start).run)((*start).data);
         ffi::lua_yield(L, 0)

@@ -103,17 +103,17 @@ unsafe fn next(
     // SAFETY: a waiter in the registry has its coroutine anchored by the place that it stands in.
     unsafe {
         loop {
-            let (popped, recipient, strong) = state.touch(|state| {
-                let popped = match batch {
-                    Some(batch) => state.events.pop_from(batch),
-                    None => state.events.pop(place.queue),
-                }?;
+            let popped = state.touch(|state| match batch {
+                Some(batch) => state.events.pop_from(batch),
+                None => state.events.pop(place.queue),
+            })?;
+            let (recipient, strong) = state.touch(|state| {
                 let waiter = state.events.get_mut(popped.waiter)?;
                 if place.is_strong() {
                     waiter.strong -= 1;
                 }
                 let recipient = Recipient { id: popped.waiter, co: waiter.thread.0, all: waiter.all };
-                Some((popped, recipient, waiter.strong))
+                Some((recipient, waiter.strong))
             })?;
             let alive = is_suspended(recipient.co, recipient.id);
             if alive && popped.done && !popped.elsewhere {
@@ -226,7 +226,7 @@ unsafe fn deliver(
         // Field by field: as a whole it would be read before the writes of its parts are through.
         let (thread, waiter) = state.touch(|state| {
             let outer = (state.delivery.thread, state.delivery.waiter);
-            state.delivery = Delivery { thread: recipient.co, waiter: recipient.id };
+            state.delivery = Delivery { thread: recipient.co, waiter: recipient.id.to_bits() };
             outer
         });
         resume_with(L, state, recipient, values);

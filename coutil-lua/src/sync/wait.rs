@@ -5,6 +5,7 @@ use super::place::{self, Place};
 use crate::raw::{c_int, error, lua_State};
 use crate::state::{State, StateRef};
 use crate::suspend::{self, Await};
+use coutil_event::core::{QueueId, WaiterId};
 use mlua::ffi;
 
 /// `event.await`, `awaitany`, `awaitall`.
@@ -20,6 +21,16 @@ impl Await for Events {
                 return again::<Self>(L, token, base);
             }
             ffi::lua_gettop(L) - base
+        }
+    }
+
+    #[cfg(feature = "lua52")]
+    #[inline(always)]
+    unsafe fn ended(L: *mut lua_State, base: c_int) -> Option<c_int> {
+        // SAFETY: as `resumed`.
+        unsafe {
+            let thread = StateRef::of(L).touch(|state| state.delivery.thread);
+            (thread == L).then(|| ffi::lua_gettop(L) - base)
         }
     }
 
@@ -47,7 +58,7 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
         let delivery = state.touch(|state| state.delivery);
         if delivery.thread == L {
             #[cfg(any(feature = "lua54", feature = "lua55"))]
-            if delivery.waiter.to_bits() != token {
+            if delivery.waiter != token {
                 return Resumption::Astray;
             }
             return Resumption::Over;
@@ -57,7 +68,7 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
         let (waiter, _) = (state.touch(|state| state.waiter_of(L)), token);
         #[cfg(not(any(feature = "lua51", feature = "luajit")))]
         let waiter = {
-            let waiter = coutil_event::core::WaiterId::from_bits(token);
+            let waiter = WaiterId::from_bits(token);
             state.touch(|state| state.is_waiter(waiter, L)).then_some(waiter)
         };
         if let Some(waiter) = waiter {
@@ -76,7 +87,7 @@ pub(crate) unsafe fn take_back(L: *mut lua_State, token: u64) {
     // SAFETY: nothing but its begin has happened.
     unsafe {
         let state = StateRef::of(L);
-        let waiter = coutil_event::core::WaiterId::from_bits(token);
+        let waiter = WaiterId::from_bits(token);
         let used_again = state.with(L, |state| {
             state.started(waiter);
             state.delivered_again(L, waiter)
@@ -124,19 +135,23 @@ pub(crate) unsafe fn suspend_at<A: Await>(
                 waiter
             }
         };
-        let join = |state: &mut State| {
-            if interruptible || again.is_none() {
+        // Numbers, as `Delivery` says.
+        let (token, queue, strong) = (waiter.to_bits(), place.queue.to_bits(), place.is_strong());
+        let again = again.is_some();
+        let join = move |state: &mut State| {
+            let waiter = WaiterId::from_bits(token);
+            if interruptible || !again {
                 state.started(waiter);
             }
-            if again.is_some() {
+            if again {
                 state.delivery.thread = std::ptr::null_mut();
             }
-            state.join_one(waiter, place.queue, place.is_strong());
+            state.events.join_one(waiter, QueueId::from_bits(queue), strong);
         };
         if sheltered {
-            suspend::sheltered::<A>(L, waiter.to_bits(), || state.touch(join))
+            suspend::sheltered::<A>(L, token, move || state.touch(join))
         } else {
-            suspend::suspend::<A>(L, waiter.to_bits(), || state.touch(join))
+            suspend::suspend::<A>(L, token, move || state.touch(join))
         }
     }
 }
