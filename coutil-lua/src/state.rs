@@ -329,7 +329,8 @@ pub(crate) mod field {
     pub(crate) const HANDLER: c_int = 7;
     /// Errors that `system.run` is to raise, oldest first.
     pub(crate) const ERRORS: c_int = 8;
-    /// Coroutine → its handler, as weak keys (5.1: `spawn` without `xpcall`).
+    /// Coroutine → its handler (5.1: `spawn` without `xpcall`). Both are weak: the coroutine itself has its handler on its
+    /// stack, and may be all that the handler refers to.
     pub(crate) const SPAWNED: c_int = 9;
     /// What anchors the operations of the loop; see `system::wait`.
     pub(crate) const SYSTEM_ANCHORS: c_int = 10;
@@ -339,9 +340,15 @@ pub(crate) mod field {
     pub(crate) const CLOSED: c_int = 12;
     /// Coroutine → the pass in which somebody else ended its wait, as weak keys.
     pub(crate) const CANCELLED: c_int = 13;
+    /// `report::handle` and `write_failure`, as values: on 5.1 and LuaJIT to push a function takes memory.
+    pub(crate) const HANDLE: c_int = 14;
+    pub(crate) const WRITE_FAILURE: c_int = 15;
+    /// `spawn::call_handler`, likewise.
+    #[cfg(feature = "lua51")]
+    pub(crate) const CALL_HANDLER: c_int = 16;
     /// The await functions of versions without continuations, by module.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
-    pub(crate) const AWAITS: c_int = 14;
+    pub(crate) const AWAITS: c_int = 17;
 }
 
 static KEY: u8 = 0;
@@ -417,7 +424,7 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
         memory.write(State::new());
         let index = ffi::lua_gettop(L);
 
-        ffi::lua_createtable(L, field::CANCELLED, 0);
+        ffi::lua_createtable(L, field::WRITE_FAILURE, 0);
         for (field, mode) in [
             (field::STRONG, c""),
             (field::WEAK, c"k"),
@@ -425,7 +432,7 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
             (field::HOMES, c"v"),
             (field::MODULES, c"v"),
             (field::ERRORS, c""),
-            (field::SPAWNED, c"k"),
+            (field::SPAWNED, c"kv"),
             (field::SYSTEM_ANCHORS, c""),
             (field::CLASSES, c""),
             (field::CLOSED, c""),
@@ -445,6 +452,15 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
         ffi::lua_pushcclosure(L, crate::sync::place::collect, 1);
         ffi::lua_setfield(L, -2, c"__gc".as_ptr());
         ffi::lua_rawseti(L, -2, field::HOME_META.into());
+        ffi::lua_pushcfunction(L, crate::report::handle);
+        ffi::lua_rawseti(L, -2, field::HANDLE.into());
+        ffi::lua_pushcfunction(L, crate::report::write_failure);
+        ffi::lua_rawseti(L, -2, field::WRITE_FAILURE.into());
+        #[cfg(feature = "lua51")]
+        {
+            ffi::lua_pushcfunction(L, crate::spawn::call_handler);
+            ffi::lua_rawseti(L, -2, field::CALL_HANDLER.into());
+        }
         ffi::lua_setuservalue(L, index);
 
         ffi::lua_createtable(L, 0, 1);

@@ -110,3 +110,28 @@ fn a_report_is_written_at_once() {
     let writes = text(&output.stderr).lines().filter(|line| line.starts_with("write(2,")).count();
     assert_eq!(writes, 1);
 }
+
+/// Errors in coroutines that were resumed near the limit of C calls, where there is hardly room for a report, are told all
+/// the same. [90 2.3]
+#[test]
+fn near_the_limit_of_c_calls_reports_have_their_message() {
+    let script = r#"
+        local event = require "coutil.event"
+        local function down (n)
+            if n == 250 then return end
+            local bad, deeper = {}, {}
+            coroutine.wrap(function () event.await(bad); print("mark " .. n .. "."); error("mark " .. n .. ".", 0) end)()
+            coroutine.wrap(function () event.await(deeper); down(n + 1) end)()
+            event.emitone(bad)
+            event.emitone(deeper)
+        end
+        down(1)
+    "#;
+    let output = coutil(&["-"], script);
+    assert!(output.status.success());
+    let (raised, reported) = (text(&output.stdout), text(&output.stderr));
+    assert!(raised.lines().count() > 90);
+    for mark in raised.lines() {
+        assert!(reported.contains(mark), "{mark} was lost");
+    }
+}

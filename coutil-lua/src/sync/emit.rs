@@ -268,8 +268,7 @@ unsafe fn resume_with(L: *mut lua_State, state: StateRef, recipient: Recipient, 
             ffi::lua_xmove(L, co, values);
             resume(L, state, co, values);
         } else {
-            ffi::lua_pushliteral(L, c"stack overflow (too many values)");
-            crate::report::report(L, co);
+            crate::report::report_text(L, co, c"stack overflow (too many values)");
         }
     }
 }
