@@ -25,6 +25,8 @@ pub(crate) struct Event {
     pub(crate) strong: bool,
     /// Who waits for it, if that is a single one, as a number; see `sync::queues`.
     pub(crate) alone: u64,
+    /// How many emissions are taking those out who waited when they began.
+    pub(crate) batches: u32,
     /// Who owns the mutex of that value.
     pub(crate) mutex: Ownership<Thread>,
     /// The stored emissions: numbers of the oldest, and of the next one.
@@ -38,9 +40,10 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Whether forgetting the event would lose nothing but those who wait for it.
+    /// Whether forgetting the event would lose nothing but those who wait for it. A batch needs its queue to tell where the
+    /// anchors of its members are.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.mutex.is_locked() && self.oldest == self.next
+        !self.mutex.is_locked() && self.oldest == self.next && self.batches == 0
     }
 }
 
@@ -87,6 +90,8 @@ pub(crate) struct State {
     /// Address of an interned string that has a queue, and so is not collected → the queue. A string that is not found here may
     /// have one as well.
     cache: [(usize, QueueId); CACHE],
+    /// A queue that was opened for a home, and is not its queue yet.
+    pub(crate) opened: Option<QueueId>,
     /// Counts the calls of `queued.awaitall`.
     pub(crate) call: u32,
     /// Whether the error of a coroutine was reported since the loop looked last.
@@ -118,6 +123,7 @@ impl State {
             strong: 0,
             strong_limit: Self::STRONG_LIMIT,
             cache: [(0, QueueId::NONE); CACHE],
+            opened: None,
             call: 0,
             failed: false,
             system: None,

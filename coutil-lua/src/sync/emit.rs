@@ -57,13 +57,24 @@ unsafe fn emit_batch(
 ) {
     // SAFETY: as `emit`.
     unsafe {
-        let batch = state.try_with(|state| state.events.detach(place.queue));
+        let batch = state.try_with(|state| {
+            let batch = state.events.detach(place.queue)?;
+            if let Some(event) = state.events.data_mut(place.queue) {
+                event.batches += 1;
+            }
+            Some(batch)
+        });
         deliver(L, state, place, first, how, values);
         if let Ok(Some(batch)) = batch {
             while let Some((next, how)) = next(L, state, place, Some(&batch)) {
                 deliver(L, state, place, next, how, values);
             }
-            let _ = state.try_with(|state| state.events.discard(batch));
+            let _ = state.try_with(|state| {
+                state.events.discard(batch);
+                if let Some(event) = state.events.data_mut(place.queue) {
+                    event.batches -= 1;
+                }
+            });
         }
     }
 }

@@ -221,11 +221,16 @@ pub(crate) unsafe fn settle(L: *mut lua_State, state: StateRef) -> Place {
     unsafe {
         let home = ffi::lua_touserdata(L, -1).cast::<Home>();
         state::push_field(L, field::HOMES);
-        let queue = state.with(L, |state| state.events.open(Event::default()));
-        (*home).queue = Some(queue);
+        // Kept by the state meanwhile: if to store it fails, the next home gets the queue.
+        let queue = state.with(L, |state| match state.opened {
+            Some(queue) => queue,
+            None => *state.opened.insert(state.events.open(Event::default())),
+        });
         ffi::lua_pushvalue(L, -2);
         ffi::lua_rawseti(L, -2, queue.index() as ffi::lua_Integer + 1);
         ffi::lua_pop(L, 1);
+        (*home).queue = Some(queue);
+        state.touch(|state| state.opened = None);
         Place { queue, home: ffi::lua_gettop(L) }
     }
 }

@@ -18,7 +18,7 @@ impl Await for Events {
         unsafe {
             let state = StateRef::of(L);
             if cancel(L, state, token) == Resumption::Astray {
-                return again::<Self>(L, token, base);
+                return again::<Self>(L, token, base, false);
             }
             ffi::lua_gettop(L) - base
         }
@@ -100,11 +100,15 @@ pub(crate) unsafe fn take_back(L: *mut lua_State, token: u64) {
 
 /// Suspends again, as if nothing had happened.
 #[cold]
-pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int, sheltered: bool) -> c_int {
     // SAFETY: the wait still stands where it stood.
     unsafe {
         ffi::lua_settop(L, (base - 1).max(0));
-        suspend::suspend::<A>(L, token, || {})
+        if sheltered {
+            suspend::sheltered::<A>(L, token, || {})
+        } else {
+            suspend::suspend::<A>(L, token, || {})
+        }
     }
 }
 
