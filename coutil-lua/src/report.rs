@@ -103,7 +103,9 @@ unsafe fn write_plain(L: *mut lua_State, error: c_int, text: *const c_char, why:
     unsafe {
         let error = if text.is_null() { plain(L, error) } else { CStr::from_ptr(text).to_bytes() };
         let _ = raw::guard(|| {
-            let report = [b"coutil: error in error handler: ", why, b"\nwhile this was reported: ", error, b"\n"].concat();
+            let report =
+                [b"coutil: error in error handler: ", why, b"\nwhile this was reported: ", error, b"\n"]
+                    .concat();
             std::io::stderr().write_all(&report)
         });
     }

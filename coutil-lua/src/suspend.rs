@@ -130,9 +130,8 @@ mod version {
         unsafe {
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            let status = with_park(L, start, || {
-                ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>))
-            });
+            let status =
+                with_park(L, start, || ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>)));
             impossible::<A>(L, token, status)
         }
     }

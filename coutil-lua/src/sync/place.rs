@@ -364,7 +364,8 @@ pub(crate) unsafe fn anchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
     }
 }
 
-/// Takes the anchor of a waiter away. [-0, +0] Never raises: the key exists, or nothing is done.
+/// Takes the anchor of a waiter away. [-0, +0] Never raises, as that key exists: a key that does not would take memory
+/// on some versions, even for nil.
 #[inline]
 pub(crate) unsafe fn unanchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
     // SAFETY: as `set_value`.
