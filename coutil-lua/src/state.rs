@@ -158,7 +158,10 @@ impl State {
             // An error stopped it; or this is a finalizer in the middle of it, and it goes on afterwards.
             if self.interrupted.len() == Self::INTERRUPTED {
                 let (failed, _) = self.interrupted.remove(0);
-                self.events.remove(failed);
+                // One that was to be used again may be in use.
+                if !self.events.is_waiting(failed) && self.delivery.waiter != failed.to_bits() {
+                    self.events.remove(failed);
+                }
             }
             self.interrupted.push((other, std::mem::take(&mut self.joining)));
         }
