@@ -3,23 +3,21 @@
 use crate::raw::{self, c_int, lua_State};
 use crate::state::{self, field};
 use mlua::ffi;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::io::Write;
 
 /// Reports the error on the top of `L`, of which `co` died. [-1, +0] Never raises.
 pub(crate) unsafe fn report(L: *mut lua_State, co: *mut lua_State) {
     // SAFETY: `co` is anchored by the caller, and another thread than `L`.
+    unsafe { give(L, co, std::ptr::null()) }
+}
+
+/// As [`report`], of an error that has no value yet. [-0, +0] Never raises.
+pub(crate) unsafe fn report_text(L: *mut lua_State, co: *mut lua_State, text: &'static CStr) {
+    // SAFETY: as `report`.
     unsafe {
-        if ffi::lua_checkstack(L, 8) == 0 || ffi::lua_checkstack(co, 1) == 0 {
-            ffi::lua_pop(L, 1);
-            write(b"coutil: stack overflow while an error was reported\n");
-            return;
-        }
-        ffi::lua_pushcfunction(L, handle);
-        ffi::lua_insert(L, -2);
-        ffi::lua_pushthread(co);
-        ffi::lua_xmove(co, L, 1);
-        call(L, 2);
+        ffi::lua_pushnil(L);
+        give(L, co, text.as_ptr());
     }
 }
 
@@ -56,25 +54,94 @@ pub(crate) unsafe fn warn(L: *mut lua_State, prefix: &'static CStr) {
     }
 }
 
-/// Calls the function with its `nargs` arguments on the top. Its error is written. [-(1+nargs), +0] Never raises.
-unsafe fn call(L: *mut lua_State, nargs: c_int) {
-    // SAFETY: the values are on the stack. Writing a message may raise for memory, so that is protected as well.
+/// Calls [`handle`] with the error on the top, or with this text. [-1, +0] Never raises.
+unsafe fn give(L: *mut lua_State, co: *mut lua_State, text: *const c_char) {
+    // SAFETY: as `report`. On 5.1 and LuaJIT to ask for room may raise, and what is pushed here has room: a C function
+    // runs on `L`, and the error came off `co`, or a C function is suspended there.
     unsafe {
+        let room = cfg!(any(feature = "lua51", feature = "luajit"))
+            || ffi::lua_checkstack(L, 8) != 0 && ffi::lua_checkstack(co, 1) != 0;
+        if room {
+            state::push_field(L, field::HANDLE);
+            ffi::lua_pushvalue(L, -2);
+            ffi::lua_pushthread(co);
+            ffi::lua_xmove(co, L, 1);
+            ffi::lua_pushnil(L);
+            ffi::lua_pushlightuserdata(L, text.cast_mut().cast());
+            call(L, 4, -6, text);
+        } else {
+            write_plain(L, -1, text, b"stack overflow");
+        }
+        ffi::lua_pop(L, 1);
+    }
+}
+
+/// Calls the function with its `nargs` arguments on the top. If it fails that is written, and what it was to report: the
+/// value at `error`, counted from the top, or the text. [-(1+nargs), +0] Never raises.
+unsafe fn call(L: *mut lua_State, nargs: c_int, error: c_int, text: *const c_char) {
+    // SAFETY: the values are on the stack. To write a message may raise for memory, so that is protected as well.
+    unsafe {
+        let error = ffi::lua_gettop(L) + 1 + error;
         if ffi::lua_pcall(L, nargs, 0, 0) != ffi::LUA_OK {
-            ffi::lua_pushcfunction(L, write_failure);
+            state::push_field(L, field::WRITE_FAILURE);
             ffi::lua_insert(L, -2);
-            if ffi::lua_pcall(L, 1, 0, 0) != ffi::LUA_OK {
+            ffi::lua_pushvalue(L, error);
+            ffi::lua_pushlightuserdata(L, text.cast_mut().cast());
+            if ffi::lua_pcall(L, 3, 0, 0) != ffi::LUA_OK {
+                // Without a call, as there may be none left.
+                write_plain(L, error, text, plain(L, -1));
                 ffi::lua_pop(L, 1);
-                write(b"coutil: error in error handler\n");
             }
         }
     }
 }
 
-/// `(error, coroutine [, traceback])`: gives them to the handler.
-unsafe extern "C-unwind" fn handle(L: *mut lua_State) -> c_int {
-    // SAFETY: called by `report` and `spawn` with these arguments.
+/// Writes an error without calling Lua, and why it could not be reported as it should. Never raises.
+#[cold]
+unsafe fn write_plain(L: *mut lua_State, error: c_int, text: *const c_char, why: &[u8]) {
+    // SAFETY: the value stands at that index.
     unsafe {
+        let error = if text.is_null() { plain(L, error) } else { CStr::from_ptr(text).to_bytes() };
+        let _ = raw::guard(|| {
+            let report =
+                [b"coutil: error in error handler: ", why, b"\nwhile this was reported: ", error, b"\n"]
+                    .concat();
+            std::io::stderr().write_all(&report)
+        });
+    }
+}
+
+/// The bytes of the string at `index`, or what it is instead. They live as long as the value. Never raises.
+unsafe fn plain<'a>(L: *mut lua_State, index: c_int) -> &'a [u8] {
+    // SAFETY: a string is not converted.
+    unsafe {
+        if ffi::lua_type(L, index) != ffi::LUA_TSTRING {
+            let name = ffi::lua_typename(L, ffi::lua_type(L, index));
+            return CStr::from_ptr(name).to_bytes();
+        }
+        let mut len = 0;
+        let bytes = ffi::lua_tolstring(L, index, &mut len);
+        std::slice::from_raw_parts(bytes.cast(), len)
+    }
+}
+
+/// Puts the text, if the light userdata at `index` is one, in place of the error at index 1. May raise.
+unsafe fn take_text(L: *mut lua_State, index: c_int, error: c_int) {
+    // SAFETY: only this module calls with a text.
+    unsafe {
+        let text = ffi::lua_touserdata(L, index).cast::<c_char>();
+        if !text.is_null() {
+            ffi::lua_pushstring(L, text);
+            ffi::lua_replace(L, error);
+        }
+    }
+}
+
+/// `(error, coroutine, traceback or nil, text)`: gives them to the handler.
+pub(crate) unsafe extern "C-unwind" fn handle(L: *mut lua_State) -> c_int {
+    // SAFETY: called by this module with these arguments.
+    unsafe {
+        take_text(L, 4, 1);
         ffi::lua_settop(L, 3);
         if ffi::lua_isnil(L, 3) != 0 {
             let co = ffi::lua_tothread(L, 2);
@@ -104,12 +171,15 @@ unsafe extern "C-unwind" fn handle(L: *mut lua_State) -> c_int {
     0
 }
 
-/// `(error)`: the handler itself failed.
-unsafe extern "C-unwind" fn write_failure(L: *mut lua_State) -> c_int {
-    // SAFETY: called by `call` with one value.
+/// `(failure, error, text)`: the handler itself failed, or did not come to handle the error.
+pub(crate) unsafe extern "C-unwind" fn write_failure(L: *mut lua_State) -> c_int {
+    // SAFETY: called by `call` with these arguments.
     unsafe {
-        ffi::lua_pushliteral(L, c"");
-        write_report(L, c"coutil: error in error handler: ", 1, 2);
+        take_text(L, 3, 2);
+        ffi::lua_pushliteral(L, c"while this was reported: ");
+        text(L, 2);
+        ffi::lua_concat(L, 2);
+        write_report(L, c"coutil: error in error handler: ", 1, ffi::lua_gettop(L));
     }
     0
 }
@@ -153,7 +223,7 @@ pub(crate) unsafe extern "C-unwind" fn onerror(L: *mut lua_State) -> c_int {
         let given = ffi::lua_gettop(L) > 0;
         let valid = match ffi::lua_type(L, 1) {
             ffi::LUA_TNONE | ffi::LUA_TNIL | ffi::LUA_TFUNCTION => true,
-            ffi::LUA_TSTRING => CStr::from_ptr(ffi::lua_tostring(L, 1)) == c"raise",
+            ffi::LUA_TSTRING => plain(L, 1) == b"raise",
             _ => false,
         };
         if !valid {
@@ -173,9 +243,12 @@ pub(crate) unsafe extern "C-unwind" fn report_value(L: *mut lua_State) -> c_int 
     // SAFETY: three values are pushed for `handle`.
     unsafe {
         ffi::lua_settop(L, 3);
-        ffi::lua_pushcfunction(L, handle);
-        ffi::lua_insert(L, 1);
-        call(L, 3);
+        state::push_field(L, field::HANDLE);
+        for index in 1..=3 {
+            ffi::lua_pushvalue(L, index);
+        }
+        ffi::lua_pushlightuserdata(L, std::ptr::null_mut());
+        call(L, 4, -8, std::ptr::null());
     }
     0
 }

@@ -42,8 +42,7 @@ pub(crate) unsafe fn resume_for(
         if too_deep {
             state.touch(|state| state.depth -= 1);
             ffi::lua_pop(co, nargs);
-            ffi::lua_pushliteral(L, c"C stack overflow");
-            report(L, state, co);
+            aside(state, || report::report_text(L, co, c"C stack overflow"));
             return;
         }
         let mut nres = 0;
@@ -72,8 +71,7 @@ unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State, _warnin
         if ffi::lua_status(co) == ffi::LUA_YIELD {
             // The message was put where the frame of the suspended function has its values.
             ffi::lua_settop(co, 0);
-            ffi::lua_pushliteral(L, c"C stack overflow");
-            report(L, state, co);
+            aside(state, || report::report_text(L, co, c"C stack overflow"));
             return;
         }
         #[cfg(feature = "lua51")]
@@ -85,17 +83,16 @@ unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State, _warnin
         if let Some(warning) = _warning {
             report::warn(L, warning);
         }
-        report(L, state, co);
+        aside(state, || report::report(L, co));
     }
 }
 
-/// Reports the error on the top of `L`. The coroutine is not being resumed any more: what the handler does with it counts
-/// as anybody's.
-unsafe fn report(L: *mut lua_State, state: StateRef, co: *mut lua_State) {
-    // SAFETY: as `report::report`.
+/// Reports. The coroutine is not being resumed any more: what the handler does with it counts as anybody's.
+unsafe fn aside(state: StateRef, report: impl FnOnce()) {
+    // SAFETY: writes a field.
     unsafe {
         let delivery = state.touch(|state| std::mem::replace(&mut state.delivery, Delivery::NONE));
-        report::report(L, co);
+        report();
         state.touch(|state| state.delivery = delivery);
     }
 }

@@ -48,6 +48,14 @@ unsafe extern "C-unwind" fn handled(L: *mut lua_State) -> c_int {
     }
 }
 
+/// `(handler, error)`: a C function between the coroutine and the handler keeps the handler from yielding.
+#[cfg(feature = "lua51")]
+pub(crate) unsafe extern "C-unwind" fn call_handler(L: *mut lua_State) -> c_int {
+    // SAFETY: called with two values.
+    unsafe { ffi::lua_call(L, 1, 0) };
+    0
+}
+
 /// Calls the handler of `co`, which died of the error on its top, if it has one. [`co`: -1, +0 if it had]
 ///
 /// The handler is called on the stack of the dead coroutine, above the frames that failed: as a message handler of
@@ -57,12 +65,6 @@ unsafe extern "C-unwind" fn handled(L: *mut lua_State) -> c_int {
 pub(crate) unsafe fn handle(L: *mut lua_State, co: *mut lua_State) -> bool {
     use crate::state::{self, field};
 
-    /// `(handler, error)`: a C function between the coroutine and the handler keeps the handler from yielding.
-    unsafe extern "C-unwind" fn call(L: *mut lua_State) -> c_int {
-        // SAFETY: called with two values.
-        unsafe { ffi::lua_call(L, 1, 0) };
-        0
-    }
     // SAFETY: `co` is anchored by the caller, and dead.
     unsafe {
         if ffi::lua_checkstack(co, 4) == 0 {
@@ -77,8 +79,8 @@ pub(crate) unsafe fn handle(L: *mut lua_State, co: *mut lua_State) -> bool {
             return false;
         }
         // stack: handlers, coroutine, handler
-        // Made on `L`: an error for memory on the dead coroutine would end the process.
-        ffi::lua_pushcfunction(L, call);
+        // Nothing is made here: an error for memory would leave the emission, and on the dead coroutine end the process.
+        state::push_field(L, field::CALL_HANDLER);
         ffi::lua_insert(L, -2);
         ffi::lua_xmove(L, co, 2);
         ffi::lua_pushvalue(co, -3);

@@ -8,8 +8,9 @@
 //! objects, after the last finalizer: an entry point that runs later finds the mark.
 
 use crate::raw::{self, Panic, c_int, error, lua_State};
+use crate::sync::queues::Queues;
 use crate::system::System;
-use coutil_event::core::{QueueId, Registry, Wait, WaiterId};
+use coutil_event::core::{QueueId, WaiterId};
 use coutil_mutex::core::Ownership;
 use mlua::ffi;
 
@@ -17,23 +18,15 @@ use mlua::ffi;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Thread(pub(crate) *mut lua_State);
 
-/// A coroutine that waits for events.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiter {
-    pub(crate) thread: Thread,
-    /// The queue that it joined last.
-    pub(crate) queue: QueueId,
-    /// In how many queues of values that are never collected it stands: they share one anchor.
-    pub(crate) strong: u32,
-    /// Whether it waits for all its events, so that it is resumed with `true` and not with what was emitted.
-    pub(crate) all: bool,
-}
-
 /// What belongs to an event besides those who wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
     /// Whether the event is a value that is never collected: a string, a number, …
     pub(crate) strong: bool,
+    /// Who waits for it, if that is a single one, as a number; see `sync::queues`.
+    pub(crate) alone: u64,
+    /// How many emissions are taking those out who waited when they began.
+    pub(crate) batches: u32,
     /// Who owns the mutex of that value.
     pub(crate) mutex: Ownership<Thread>,
     /// The stored emissions: numbers of the oldest, and of the next one.
@@ -47,9 +40,10 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Whether forgetting the event would lose nothing but those who wait for it.
+    /// Whether forgetting the event would lose nothing but those who wait for it. A batch needs its queue to tell where the
+    /// anchors of its members are.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.mutex.is_locked() && self.oldest == self.next
+        !self.mutex.is_locked() && self.oldest == self.next && self.batches == 0
     }
 }
 
@@ -61,12 +55,13 @@ impl Event {
 pub(crate) struct Delivery {
     /// Null from when it waits again.
     pub(crate) thread: *mut lua_State,
-    pub(crate) waiter: WaiterId,
+    /// As a number: halves that were just written cannot be read as a whole without a delay.
+    pub(crate) waiter: u64,
 }
 
 impl Delivery {
     /// Nobody was resumed.
-    pub(crate) const NONE: Delivery = Delivery { thread: std::ptr::null_mut(), waiter: WaiterId::NONE };
+    pub(crate) const NONE: Delivery = Delivery { thread: std::ptr::null_mut(), waiter: 0 };
 }
 
 /// How many strings have the id of their queue at hand.
@@ -75,7 +70,7 @@ const CACHE: usize = 64;
 /// See the [module](self).
 pub(crate) struct State {
     closed: bool,
-    pub(crate) events: Registry<Waiter, Event>,
+    pub(crate) events: Queues,
     pub(crate) delivery: Delivery,
     /// The queues that the waiter in preparation is about to join. Kept for its memory.
     pub(crate) joining: Vec<QueueId>,
@@ -95,6 +90,8 @@ pub(crate) struct State {
     /// Address of an interned string that has a queue, and so is not collected → the queue. A string that is not found here may
     /// have one as well.
     cache: [(usize, QueueId); CACHE],
+    /// A queue that was opened for a home, and is not its queue yet.
+    pub(crate) opened: Option<QueueId>,
     /// Counts the calls of `queued.awaitall`.
     pub(crate) call: u32,
     /// Whether the error of a coroutine was reported since the loop looked last.
@@ -115,7 +112,7 @@ impl State {
     fn new() -> Self {
         Self {
             closed: false,
-            events: Registry::new(),
+            events: Queues::default(),
             delivery: Delivery::NONE,
             joining: Vec::new(),
             serving: Vec::new(),
@@ -126,6 +123,7 @@ impl State {
             strong: 0,
             strong_limit: Self::STRONG_LIMIT,
             cache: [(0, QueueId::NONE); CACHE],
+            opened: None,
             call: 0,
             failed: false,
             system: None,
@@ -149,20 +147,26 @@ impl State {
 
     /// Makes a waiter. It counts as being prepared until [`join`](Self::join).
     pub(crate) fn prepare(&mut self, thread: *mut lua_State, all: bool) -> WaiterId {
+        let id = self.events.enroll(Thread(thread), all);
+        self.begin(id);
+        id
+    }
+
+    /// The preparation of a waiter begins.
+    pub(crate) fn begin(&mut self, waiter: WaiterId) {
         if let Some(other) = self.preparing.take() {
             // An error stopped it; or this is a finalizer in the middle of it, and it goes on afterwards.
             if self.interrupted.len() == Self::INTERRUPTED {
                 let (failed, _) = self.interrupted.remove(0);
-                self.events.remove(failed);
+                // One that was to be used again may be in use.
+                if !self.events.is_waiting(failed) && self.delivery.waiter != failed.to_bits() {
+                    self.events.remove(failed);
+                }
             }
             self.interrupted.push((other, std::mem::take(&mut self.joining)));
         }
         self.joining.clear();
-        let wait = if all { Wait::All } else { Wait::Any };
-        let id =
-            self.events.enroll(Waiter { thread: Thread(thread), queue: QueueId::NONE, strong: 0, all }, wait);
-        self.preparing = Some(id);
-        id
+        self.preparing = Some(waiter);
     }
 
     /// The waiter in preparation joins its queues: from now on it waits.
@@ -203,32 +207,35 @@ impl State {
         self.call
     }
 
-    /// The waiter in preparation joins a single queue: from now on it waits.
-    #[inline]
-    pub(crate) fn join_one(&mut self, waiter: WaiterId, queue: QueueId, strong: bool) {
-        self.started(waiter);
-        if let Some(waiter) = self.events.get_mut(waiter) {
-            waiter.strong = strong.into();
-            waiter.queue = queue;
-        }
-        self.events.join(waiter, queue);
-    }
-
     /// The waiter whose coroutine runs, if that is this one, and its anchor is at that place.
     #[inline]
     pub(crate) fn delivered(&self, thread: *mut lua_State, queue: QueueId, strong: bool) -> Option<WaiterId> {
         if self.delivery.thread != thread {
             return None;
         }
-        let waiter = self.events.get(self.delivery.waiter)?;
+        let id = WaiterId::from_bits(self.delivery.waiter);
+        let waiter = self.events.get(id)?;
         let same = waiter.queue == queue
             || (strong && self.events.data(waiter.queue).is_some_and(|event| event.strong));
-        same.then_some(self.delivery.waiter)
+        same.then_some(id)
     }
 
-    #[inline]
-    fn started(&mut self, _waiter: WaiterId) {
-        // A waiter that is used again was not prepared.
+    /// A waiter that was used again turned out to be unable to wait: it is as it was before. False if it is a new one.
+    #[cfg_attr(not(feature = "lua52"), allow(dead_code))]
+    pub(crate) fn delivered_again(&mut self, thread: *mut lua_State, waiter: WaiterId) -> bool {
+        if self.delivery.waiter != waiter.to_bits() {
+            return false;
+        }
+        self.events.leave(waiter);
+        if let Some(waiter) = self.events.get_mut(waiter) {
+            waiter.strong = 0;
+        }
+        self.delivery.thread = thread;
+        true
+    }
+
+    /// The preparation of a waiter is over, if there was one.
+    pub(crate) fn started(&mut self, _waiter: WaiterId) {
         let mut _prepared = self.preparing.take_if(|preparing| *preparing == _waiter).is_some();
         if !_prepared && let Some(index) = self.interrupted.iter().rposition(|(other, _)| *other == _waiter) {
             self.joining = self.interrupted.swap_remove(index).1;
@@ -331,7 +338,8 @@ pub(crate) mod field {
     pub(crate) const HANDLER: c_int = 7;
     /// Errors that `system.run` is to raise, oldest first.
     pub(crate) const ERRORS: c_int = 8;
-    /// Coroutine → its handler, as weak keys (5.1: `spawn` without `xpcall`).
+    /// Coroutine → its handler (5.1: `spawn` without `xpcall`). Both are weak: the coroutine itself has its handler on its
+    /// stack, and may be all that the handler refers to.
     pub(crate) const SPAWNED: c_int = 9;
     /// What anchors the operations of the loop; see `system::wait`.
     pub(crate) const SYSTEM_ANCHORS: c_int = 10;
@@ -341,9 +349,15 @@ pub(crate) mod field {
     pub(crate) const CLOSED: c_int = 12;
     /// Coroutine → the pass in which somebody else ended its wait, as weak keys.
     pub(crate) const CANCELLED: c_int = 13;
+    /// `report::handle` and `write_failure`, as values: on 5.1 and LuaJIT to push a function takes memory.
+    pub(crate) const HANDLE: c_int = 14;
+    pub(crate) const WRITE_FAILURE: c_int = 15;
+    /// `spawn::call_handler`, likewise.
+    #[cfg(feature = "lua51")]
+    pub(crate) const CALL_HANDLER: c_int = 16;
     /// The await functions of versions without continuations, by module.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
-    pub(crate) const AWAITS: c_int = 14;
+    pub(crate) const AWAITS: c_int = 17;
 }
 
 static KEY: u8 = 0;
@@ -419,7 +433,7 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
         memory.write(State::new());
         let index = ffi::lua_gettop(L);
 
-        ffi::lua_createtable(L, field::CANCELLED, 0);
+        ffi::lua_createtable(L, field::WRITE_FAILURE, 0);
         for (field, mode) in [
             (field::STRONG, c""),
             (field::WEAK, c"k"),
@@ -427,7 +441,7 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
             (field::HOMES, c"v"),
             (field::MODULES, c"v"),
             (field::ERRORS, c""),
-            (field::SPAWNED, c"k"),
+            (field::SPAWNED, c"kv"),
             (field::SYSTEM_ANCHORS, c""),
             (field::CLASSES, c""),
             (field::CLOSED, c""),
@@ -447,6 +461,15 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
         ffi::lua_pushcclosure(L, crate::sync::place::collect, 1);
         ffi::lua_setfield(L, -2, c"__gc".as_ptr());
         ffi::lua_rawseti(L, -2, field::HOME_META.into());
+        ffi::lua_pushcfunction(L, crate::report::handle);
+        ffi::lua_rawseti(L, -2, field::HANDLE.into());
+        ffi::lua_pushcfunction(L, crate::report::write_failure);
+        ffi::lua_rawseti(L, -2, field::WRITE_FAILURE.into());
+        #[cfg(feature = "lua51")]
+        {
+            ffi::lua_pushcfunction(L, crate::spawn::call_handler);
+            ffi::lua_rawseti(L, -2, field::CALL_HANDLER.into());
+        }
         ffi::lua_setuservalue(L, index);
 
         ffi::lua_createtable(L, 0, 1);

@@ -27,6 +27,12 @@ pub(crate) trait Await {
     /// again.
     unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int;
 
+    /// The number of results, as above, if the library ended the operation: on 5.2 to read the token takes time.
+    #[cfg(feature = "lua52")]
+    unsafe fn ended(_: *mut lua_State, _base: c_int) -> Option<c_int> {
+        None
+    }
+
     /// Withdraws the operation; its coroutine turned out to be unable to yield.
     #[cfg_attr(not(feature = "lua52"), allow(dead_code))]
     unsafe fn impossible(L: *mut lua_State, token: u64);
@@ -81,15 +87,15 @@ mod version {
     }
 
     /// As [`suspend`], and keeps the frame whatever the host does.
+    #[inline(always)]
     pub(crate) unsafe fn sheltered<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: as `suspend`. `lua_callk` does not return, as `park` yields.
         unsafe {
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            let mut start = Some(start);
-            let mut first = Start::new(&mut start);
-            first.push(L);
-            ffi::lua_callk(L, 1, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
+            with_park(L, start, || {
+                ffi::lua_callk(L, 1, ffi::LUA_MULTRET, context(token, base), Some(resumed::<A>));
+            });
             resumed::<A>(L, ffi::LUA_YIELD, context(token, base))
         }
     }
@@ -104,23 +110,37 @@ mod version {
         // SAFETY: the context is the index of the token.
         unsafe {
             let mut base = 0;
-            ffi::lua_getctx(L, &mut base);
-            let token = to_id(L, base);
-            A::resumed(L, token, base)
+            let status = ffi::lua_getctx(L, &mut base);
+            if status != ffi::LUA_YIELD {
+                // The call failed, and where the coroutine can yield Lua says so here.
+                return impossible::<A>(L, to_id(L, base), status);
+            }
+            match A::ended(L, base) {
+                Some(results) => results,
+                None => A::resumed(L, to_id(L, base), base),
+            }
         }
     }
 
     /// Suspends the calling coroutine. `start` begins the operation; it calls no Lua and does not panic. The result is
     /// what the C function has to return. [-0, +1]
+    #[inline(always)]
     pub(crate) unsafe fn suspend<A: Await>(L: *mut lua_State, token: u64, start: impl FnOnce()) -> c_int {
         // SAFETY: `lua_pcallk` returns only if `park` raised: otherwise Lua goes on in `resumed`.
         unsafe {
             push_id(L, token);
             let base = ffi::lua_gettop(L);
-            let mut start = Some(start);
-            let mut first = Start::new(&mut start);
-            first.push(L);
-            let status = ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>));
+            let status =
+                with_park(L, start, || ffi::lua_pcallk(L, 1, ffi::LUA_MULTRET, 0, base, Some(resumed::<A>)));
+            impossible::<A>(L, token, status)
+        }
+    }
+
+    /// The error of `park` is on the top.
+    #[cold]
+    unsafe fn impossible<A: Await>(L: *mut lua_State, token: u64, status: c_int) -> c_int {
+        // SAFETY: the operation is that of the token.
+        unsafe {
             A::impossible(L, token);
             if status == ffi::LUA_ERRMEM {
                 ffi::lua_error(L);
@@ -169,26 +189,24 @@ struct Start {
     data: *mut std::ffi::c_void,
 }
 
+/// Pushes [`park`] and its argument, and calls both by `call`. [-0, +whatever `call` leaves]
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-impl Start {
-    fn new<F: FnOnce()>(start: &mut Option<F>) -> Self {
-        unsafe fn run<F: FnOnce()>(data: *mut std::ffi::c_void) {
-            // SAFETY: `data` is the option below, which lasts as long as the frame that has it.
-            if let Some(start) = unsafe { (*data.cast::<Option<F>>()).take() } {
-                start();
-            }
-        }
-        Self { run: run::<F>, data: std::ptr::from_mut(start).cast() }
-    }
-
-    /// Pushes [`park`] and its argument. [-0, +2]
-    unsafe fn push(&mut self, L: *mut lua_State) {
-        // SAFETY: pushes a C function and a pointer.
-        unsafe {
-            ffi::lua_pushcfunction(L, park);
-            ffi::lua_pushlightuserdata(L, std::ptr::from_mut(self).cast());
+#[inline(always)]
+unsafe fn with_park<F: FnOnce(), R>(L: *mut lua_State, start: F, call: impl FnOnce() -> R) -> R {
+    unsafe fn run<F: FnOnce()>(data: *mut std::ffi::c_void) {
+        // SAFETY: `data` is the option below, which lasts as long as the frame that has it.
+        if let Some(start) = unsafe { (*data.cast::<Option<F>>()).take() } {
+            start();
         }
     }
+    let mut start = Some(start);
+    let mut first = Start { run: run::<F>, data: (&raw mut start).cast() };
+    // SAFETY: pushes a C function and a pointer.
+    unsafe {
+        ffi::lua_pushcfunction(L, park);
+        ffi::lua_pushlightuserdata(L, (&raw mut first).cast());
+    }
+    call()
 }
 
 /// `(start)`: begins the operation and yields; what it is resumed with are its results. The call itself may be a step of
@@ -199,6 +217,8 @@ pub(crate) unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
     // cannot yield.
     unsafe {
         let start = ffi::lua_touserdata(L, 1).cast::<Start>();
+        // Where the frame can be seen from outside it has no values; on 5.2 the yield hides them.
+        #[cfg(not(feature = "lua52"))]
         ffi::lua_settop(L, 0);
         ((*start).run)((*start).data);
         ffi::lua_yield(L, 0)

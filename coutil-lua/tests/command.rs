@@ -110,3 +110,36 @@ fn a_report_is_written_at_once() {
     let writes = text(&output.stderr).lines().filter(|line| line.starts_with("write(2,")).count();
     assert_eq!(writes, 1);
 }
+
+/// Errors in coroutines that were resumed near the limit of C calls, where there is hardly room for a report, are told all
+/// the same. [90 2.3]
+#[test]
+fn near_the_limit_of_c_calls_reports_have_their_message() {
+    // Each level takes more than one C call, so the levels begin at different depths.
+    let script = r#"
+        local event = require "coutil.event"
+        local marks, handled = {}, {}
+        require("coutil.system").onerror(function (err) handled[err] = true end)
+        local function down (k, n)
+            if n == 250 then return end
+            local bad, deeper = {}, {}
+            local mark = "mark " .. k .. "/" .. n .. "."
+            coroutine.wrap(function () event.await(bad); marks[#marks + 1] = mark; error(mark, 0) end)()
+            coroutine.wrap(function () event.await(deeper); down(k, n + 1) end)()
+            event.emitone(bad)
+            event.emitone(deeper)
+        end
+        local function offset (k, more)
+            if more == 0 then down(k, 1) else pcall(offset, k, more - 1) end
+        end
+        for k = 0, 5 do coroutine.wrap(offset)(k, k) end
+        for _, mark in ipairs(marks) do print(handled[mark] and "handled" or mark) end
+    "#;
+    let output = coutil(&["-"], script);
+    assert!(output.status.success());
+    let (raised, reported) = (text(&output.stdout), text(&output.stderr));
+    assert!(raised.lines().count() > 300);
+    for mark in raised.lines().filter(|mark| *mark != "handled") {
+        assert!(reported.contains(mark), "{mark} was lost");
+    }
+}

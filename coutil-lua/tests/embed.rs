@@ -400,3 +400,40 @@ fn two_states_on_one_thread() -> Result<()> {
     assert_eq!(two.globals().get::<i64>("woken")?, 1);
     Ok(())
 }
+
+/// A locker that was reset and waits for another mutex stays in its place. [10 3.1.3]
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+#[test]
+fn an_unlock_meant_for_what_a_locker_was_goes_astray() -> Result<()> {
+    let lua = lua()?;
+    lua.load(
+        r#"
+        mutex = require "coutil.mutex"
+        event = require "coutil.event"
+        mutex.lock "before"
+        mutex.lock "after"
+        mutex.lock "last"
+        function lock (name) mutex.lock(name); locked = name; mutex.lock "last" end
+        "#,
+    )
+    .exec()?;
+    let lock: Function = lua.globals().get("lock")?;
+    let thread = lua.create_thread(lock.clone())?;
+    thread.resume::<()>("before")?;
+    thread.reset(lock)?;
+    thread.resume::<()>("after")?;
+    lua.load(
+        r#"
+        -- Behind the thread, unless that has to queue up again.
+        coroutine.wrap(function () event.await "after"; second = true end)()
+        mutex.unlock "before"
+        assert(locked == nil)
+        mutex.unlock "after"
+        assert(locked == "after" and not second)
+        assert(event.emitone "after" and second)
+        -- It does not wait there any more, wherever else it waits.
+        assert(not event.emitone "after")
+        "#,
+    )
+    .exec()
+}

@@ -40,7 +40,9 @@ if handled then
   end
 
   trapping = function (handler, f, ...)
-    handled(function (err) handler(false, err) end)
+    -- A variable, as `handled` does not keep it.
+    local function failed (err) handler(false, err) end
+    handled(failed)
     return trapped(handler, f(...))
   end
 else
@@ -62,13 +64,18 @@ else
       return function (err) checked(pcall(handler, false, err)) end
     end
   else
-    -- Lua calls the handler again, with the new error.
+    -- Lua calls the handler again, with the new error; but also after it, with those of variables that are closed.
     watched = function (handler)
-      local calls = 0
+      local inside, reported = false, false
       return function (err)
-        calls = calls + 1
-        if calls == 2 then report(err, running()) end
-        return handler(err)
+        if inside and not reported then
+          reported = true
+          report(err, running())
+        end
+        inside = true
+        local result = handler(err)
+        inside = false
+        return result
       end
     end
 

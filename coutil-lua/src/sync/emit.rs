@@ -36,43 +36,50 @@ pub(crate) unsafe fn emit(
         if values > ROOM {
             ffi::luaL_checkstack(L, values + ROOM, c"too many values".as_ptr());
         }
-        let Some(first) = next(L, state, place, None) else { return false };
+        let Some((first, how)) = next(L, state, place, None) else { return false };
         if reach == Reach::One {
-            deliver(L, state, place, first, values);
+            deliver(L, state, place, first, how, values);
         } else {
-            emit_batch(L, state, place, first, values);
+            emit_batch(L, state, place, first, how, values);
         }
         true
     }
 }
 
 /// Resumes the first of a queue, which was taken out, and then all who waited behind it.
-unsafe fn emit_batch(L: *mut lua_State, state: StateRef, place: Place, first: Taken, values: c_int) {
+unsafe fn emit_batch(
+    L: *mut lua_State,
+    state: StateRef,
+    place: Place,
+    first: Recipient,
+    how: Taken,
+    values: c_int,
+) {
     // SAFETY: as `emit`.
     unsafe {
-        let batch = state.try_with(|state| state.events.detach(place.queue));
-        deliver(L, state, place, first, values);
-        if let Ok(Some(batch)) = batch {
-            while let Some(taken) = next(L, state, place, Some(&batch)) {
-                deliver(L, state, place, taken, values);
+        let batch = state.try_with(|state| {
+            let batch = state.events.detach(place.queue)?;
+            if let Some(event) = state.events.data_mut(place.queue) {
+                event.batches += 1;
             }
-            let _ = state.try_with(|state| state.events.discard(batch));
+            Some(batch)
+        });
+        deliver(L, state, place, first, how, values);
+        if let Ok(Some(batch)) = batch {
+            while let Some((next, how)) = next(L, state, place, Some(&batch)) {
+                deliver(L, state, place, next, how, values);
+            }
+            let _ = state.try_with(|state| {
+                state.events.discard(batch);
+                if let Some(event) = state.events.data_mut(place.queue) {
+                    event.batches -= 1;
+                }
+            });
         }
     }
 }
 
-/// A waiter that was taken out of a queue.
-#[derive(Clone, Copy)]
-enum Taken {
-    /// It still waits for other events.
-    Advanced,
-    /// It is to be resumed. It is still in the registry, and its anchor at the place where it was.
-    Kept(Recipient),
-    /// It is to be resumed; it was removed, and its coroutine is on the top of the stack.
-    Removed(Recipient),
-}
-
-/// Who is to be resumed.
+/// Who was taken out of a queue.
 #[derive(Clone, Copy)]
 struct Recipient {
     id: WaiterId,
@@ -81,66 +88,87 @@ struct Recipient {
     all: bool,
 }
 
-/// Takes out the next one who waits at `place`, or in the batch; those who do not wait any more, as their coroutine is
-/// dead, are dropped on the way. [-0, +1 if `Removed`]
+/// What becomes of one who was taken out of a queue. It is apart from the [`Recipient`], and both stay in registers:
+/// written to memory in pieces and read at once they would be waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It does not wait any more, as its coroutine is dead, and does not count.
+    Gone,
+    /// It still waits for other events.
+    Advanced,
+    /// It is to be resumed. It is still in the registry, and its anchor at the place where it was.
+    Kept,
+    /// It is to be resumed; it was removed, and its coroutine is on the top of the stack.
+    Removed,
+}
+
+/// Takes out the next one who waits at `place`, or in the batch; those who are gone are dropped on the way. [-0, +1 if
+/// `Removed`]
 #[inline(always)]
-unsafe fn next(L: *mut lua_State, state: StateRef, place: Place, batch: Option<&Batch>) -> Option<Taken> {
+unsafe fn next(
+    L: *mut lua_State,
+    state: StateRef,
+    place: Place,
+    batch: Option<&Batch>,
+) -> Option<(Recipient, Taken)> {
     // SAFETY: a waiter in the registry has its coroutine anchored by the place that it stands in.
     unsafe {
         loop {
-            let (popped, recipient, strong) = state.touch(|state| {
-                let popped = match batch {
-                    Some(batch) => state.events.pop_from(batch),
-                    None => state.events.pop(place.queue),
-                }?;
+            let popped = state.touch(|state| match batch {
+                Some(batch) => state.events.pop_from(batch),
+                None => state.events.pop(place.queue),
+            })?;
+            let (recipient, strong) = state.touch(|state| {
                 let waiter = state.events.get_mut(popped.waiter)?;
                 if place.is_strong() {
                     waiter.strong -= 1;
                 }
                 let recipient = Recipient { id: popped.waiter, co: waiter.thread.0, all: waiter.all };
-                Some((popped, recipient, waiter.strong))
+                Some((recipient, waiter.strong))
             })?;
             let alive = is_suspended(recipient.co, recipient.id);
             if alive && popped.done && !popped.elsewhere {
-                return Some(Taken::Kept(recipient));
+                return Some((recipient, Taken::Kept));
             }
             let unanchor = !place.is_strong() || strong == 0;
-            if let Some(taken) = settle(L, state, place, recipient, unanchor, popped.done, alive) {
-                return Some(taken);
+            let taken = settle(L, state, place, recipient.id, recipient.co, unanchor, popped.done, alive);
+            if taken != Taken::Gone {
+                return Some((recipient, taken));
             }
         }
     }
 }
 
-/// What becomes of a waiter that stands elsewhere too, or is dead. `None` if it is not to be resumed, and does not count.
-/// [-0, +1 if `Removed`]
+/// What becomes of a waiter that stands elsewhere too, or is dead. [-0, +1 if `Removed`]
 #[cold]
+#[allow(clippy::too_many_arguments)]
 unsafe fn settle(
     L: *mut lua_State,
     state: StateRef,
     place: Place,
-    recipient: Recipient,
+    waiter: WaiterId,
+    co: *mut lua_State,
     unanchor: bool,
     done: bool,
     alive: bool,
-) -> Option<Taken> {
+) -> Taken {
     // SAFETY: as `next`.
     unsafe {
         // Pushed before its anchor goes.
-        ffi::lua_checkstack(recipient.co, 1);
-        ffi::lua_pushthread(recipient.co);
-        ffi::lua_xmove(recipient.co, L, 1);
+        ffi::lua_checkstack(co, 1);
+        ffi::lua_pushthread(co);
+        ffi::lua_xmove(co, L, 1);
         if unanchor {
-            place::unanchor(L, place, recipient.id);
+            place::unanchor(L, place, waiter);
         }
         if done || !alive {
-            place::withdraw(L, state, recipient.id);
+            place::withdraw(L, state, waiter);
         }
         if alive && done {
-            return Some(Taken::Removed(recipient));
+            return Taken::Removed;
         }
         ffi::lua_pop(L, 1);
-        alive.then_some(Taken::Advanced)
+        if alive { Taken::Advanced } else { Taken::Gone }
     }
 }
 
@@ -192,28 +220,36 @@ unsafe fn is_suspended_in_await(co: *mut lua_State) -> bool {
 
 /// Resumes a waiter with what was emitted, or with `true` if it waited for all its events. [-1 if `Removed`, +0]
 #[inline(always)]
-unsafe fn deliver(L: *mut lua_State, state: StateRef, place: Place, taken: Taken, values: c_int) {
+unsafe fn deliver(
+    L: *mut lua_State,
+    state: StateRef,
+    place: Place,
+    recipient: Recipient,
+    how: Taken,
+    values: c_int,
+) {
     // SAFETY: while the coroutine runs, it is anchored: by the waiter that is kept, whose anchor nobody else takes away
     // (it stands in no queue, and its index is not given to another), or by the stack.
     unsafe {
-        match taken {
-            Taken::Advanced => {}
-            Taken::Kept(recipient) => {
-                let delivery = Delivery { thread: recipient.co, waiter: recipient.id };
-                let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
-                resume_with(L, state, recipient, values);
-                let ended = state.touch(|state| std::mem::replace(&mut state.delivery, outer));
-                if !ended.thread.is_null() {
-                    forget(L, state, place, recipient.id);
-                }
-            }
-            Taken::Removed(recipient) => {
-                let delivery = Delivery { thread: recipient.co, waiter: recipient.id };
-                let outer = state.touch(|state| std::mem::replace(&mut state.delivery, delivery));
-                resume_with(L, state, recipient, values);
-                state.touch(|state| state.delivery = outer);
-                ffi::lua_pop(L, 1);
-            }
+        if how == Taken::Advanced {
+            return;
+        }
+        // Field by field: as a whole it would be read before the writes of its parts are through.
+        let (thread, waiter) = state.touch(|state| {
+            let outer = (state.delivery.thread, state.delivery.waiter);
+            state.delivery = Delivery { thread: recipient.co, waiter: recipient.id.to_bits() };
+            outer
+        });
+        resume_with(L, state, recipient, values);
+        let waits_again = state.touch(|state| {
+            let ended = state.delivery.thread;
+            state.delivery = Delivery { thread, waiter };
+            ended.is_null()
+        });
+        if how == Taken::Removed {
+            ffi::lua_pop(L, 1);
+        } else if !waits_again {
+            forget(L, state, place, recipient.id);
         }
     }
 }
@@ -243,8 +279,7 @@ unsafe fn resume_with(L: *mut lua_State, state: StateRef, recipient: Recipient, 
             ffi::lua_xmove(L, co, values);
             resume(L, state, co, values);
         } else {
-            ffi::lua_pushliteral(L, c"stack overflow (too many values)");
-            crate::report::report(L, co);
+            crate::report::report_text(L, co, c"stack overflow (too many values)");
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod mutex;
 pub(crate) mod place;
 pub(crate) mod promise;
 pub(crate) mod queued;
+pub(crate) mod queues;
 pub(crate) mod wait;
 
 use crate::raw::{Functions, lua_State};

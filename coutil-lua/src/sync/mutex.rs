@@ -18,10 +18,12 @@ pub(crate) const AWAITS: Functions<'_> = &[(c"lock", lock)];
 struct Lock;
 
 impl Await for Lock {
-    unsafe fn resumed(L: *mut lua_State, token: u64, _: c_int) -> c_int {
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
         // SAFETY: the frame was sheltered, so the value is at index 1.
         unsafe {
-            wait::cancel(L, StateRef::of(L), token);
+            if wait::cancel(L, StateRef::of(L), token) == wait::Resumption::Astray {
+                return wait::again::<Self>(L, token, base, true);
+            }
             ffi::lua_settop(L, 1);
             lock_value(L)
         }
@@ -29,9 +31,7 @@ impl Await for Lock {
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe {
-            wait::cancel(L, StateRef::of(L), token);
-        }
+        unsafe { wait::take_back(L, token) }
     }
 }
 

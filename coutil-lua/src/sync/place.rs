@@ -71,14 +71,25 @@ const INTERNED: usize = 40;
 /// home] Never raises.
 #[inline(always)]
 pub(crate) unsafe fn find(L: *mut lua_State, state: StateRef, index: c_int) -> Option<Place> {
-    // SAFETY: as the callee; only a string is read as one, as a number would be converted in place.
+    // SAFETY: as the callees.
     unsafe {
-        let kind = ffi::lua_type(L, index);
-        if kind == ffi::LUA_TSTRING {
-            let mut len = 0;
-            let address = ffi::lua_tolstring(L, index, &mut len) as usize;
-            if len <= INTERNED
-                && let Some(queue) = state.touch(|state| state.cached(address))
+        let kind;
+        #[cfg(any(feature = "lua54", feature = "lua55", feature = "luajit"))]
+        {
+            let address = ffi::lua_topointer(L, index) as usize;
+            let at_hand = state.touch(|state| state.cached(address));
+            kind = ffi::lua_type(L, index);
+            // A light userdata has whatever address it likes.
+            if let (Some(queue), ffi::LUA_TSTRING) = (at_hand, kind) {
+                return Some(Place { queue, home: 0 });
+            }
+        }
+        // Here a string has no address but that of its bytes.
+        #[cfg(any(feature = "lua51", feature = "lua52", feature = "lua53"))]
+        {
+            kind = ffi::lua_type(L, index);
+            if kind == ffi::LUA_TSTRING
+                && let Some(queue) = state.touch(|state| state.cached(string(L, index).0))
             {
                 return Some(Place { queue, home: 0 });
             }
@@ -94,8 +105,7 @@ unsafe fn find_by_table(L: *mut lua_State, state: StateRef, index: c_int, kind: 
         match kind {
             ffi::LUA_TSTRING => {
                 let place = find_strong(L, index)?;
-                let mut len = 0;
-                let address = ffi::lua_tolstring(L, index, &mut len) as usize;
+                let (address, len) = string(L, index);
                 if len <= INTERNED {
                     state.touch(|state| state.cache(address, place.queue));
                 }
@@ -110,6 +120,20 @@ unsafe fn find_by_table(L: *mut lua_State, state: StateRef, index: c_int, kind: 
                 of_home(L)
             }
         }
+    }
+}
+
+/// What stands for the string at `index`, if it is interned, and its length.
+#[inline]
+unsafe fn string(L: *mut lua_State, index: c_int) -> (usize, usize) {
+    // SAFETY: a string is there, so nothing is converted.
+    unsafe {
+        let mut len = 0;
+        let _bytes = ffi::lua_tolstring(L, index, &mut len) as usize;
+        #[cfg(any(feature = "lua54", feature = "lua55", feature = "luajit"))]
+        return (ffi::lua_topointer(L, index) as usize, len);
+        #[cfg(any(feature = "lua51", feature = "lua52", feature = "lua53"))]
+        return (_bytes, len);
     }
 }
 
@@ -148,10 +172,8 @@ pub(crate) unsafe fn obtain(L: *mut lua_State, state: StateRef, index: c_int) ->
     // SAFETY: as `find`.
     unsafe {
         match find(L, state, index) {
-            Some(place) if place.is_strong() => place,
-            // Its finalizer may have run already, while another one still refers to the value.
-            Some(place) if state.touch(|state| state.events.data(place.queue).is_some()) => place,
-            Some(_) => settle(L, state),
+            // A home lets go of its queue before that is closed.
+            Some(place) => place,
             None => create(L, state, index),
         }
     }
@@ -199,11 +221,16 @@ pub(crate) unsafe fn settle(L: *mut lua_State, state: StateRef) -> Place {
     unsafe {
         let home = ffi::lua_touserdata(L, -1).cast::<Home>();
         state::push_field(L, field::HOMES);
-        let queue = state.with(L, |state| state.events.open(Event::default()));
-        (*home).queue = Some(queue);
+        // Kept by the state meanwhile: if to store it fails, the next home gets the queue.
+        let queue = state.with(L, |state| match state.opened {
+            Some(queue) => queue,
+            None => *state.opened.insert(state.events.open(Event::default())),
+        });
         ffi::lua_pushvalue(L, -2);
         ffi::lua_rawseti(L, -2, queue.index() as ffi::lua_Integer + 1);
         ffi::lua_pop(L, 1);
+        (*home).queue = Some(queue);
+        state.touch(|state| state.opened = None);
         Place { queue, home: ffi::lua_gettop(L) }
     }
 }
@@ -337,7 +364,8 @@ pub(crate) unsafe fn anchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
     }
 }
 
-/// Takes the anchor of a waiter away. [-0, +0] Never raises: the key exists, or nothing is done.
+/// Takes the anchor of a waiter away. [-0, +0] Never raises, as that key exists: a key that does not would take memory
+/// on some versions, even for nil.
 #[inline]
 pub(crate) unsafe fn unanchor(L: *mut lua_State, place: Place, waiter: WaiterId) {
     // SAFETY: as `set_value`.

@@ -146,7 +146,7 @@ impl Await for Call {
         // SAFETY: the home is an upvalue.
         unsafe {
             if wait::cancel(L, StateRef::of(L), token) == wait::Resumption::Astray {
-                return wait::again::<Self>(L, token, base);
+                return wait::again::<Self>(L, token, base, false);
             }
             results_of_resume(L, base, ffi::lua_upvalueindex(HOME))
         }
@@ -154,9 +154,7 @@ impl Await for Call {
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as `resumed`.
-        unsafe {
-            wait::cancel(L, StateRef::of(L), token);
-        }
+        unsafe { wait::take_back(L, token) }
     }
 }
 

@@ -5,6 +5,7 @@ use super::place::{self, Place};
 use crate::raw::{c_int, error, lua_State};
 use crate::state::{State, StateRef};
 use crate::suspend::{self, Await};
+use coutil_event::core::{QueueId, WaiterId};
 use mlua::ffi;
 
 /// `event.await`, `awaitany`, `awaitall`.
@@ -17,17 +18,25 @@ impl Await for Events {
         unsafe {
             let state = StateRef::of(L);
             if cancel(L, state, token) == Resumption::Astray {
-                return again::<Self>(L, token, base);
+                return again::<Self>(L, token, base, false);
             }
             ffi::lua_gettop(L) - base
         }
     }
 
-    unsafe fn impossible(L: *mut lua_State, token: u64) {
+    #[cfg(feature = "lua52")]
+    #[inline(always)]
+    unsafe fn ended(L: *mut lua_State, base: c_int) -> Option<c_int> {
         // SAFETY: as `resumed`.
         unsafe {
-            cancel(L, StateRef::of(L), token);
+            let thread = StateRef::of(L).touch(|state| state.delivery.thread);
+            (thread == L).then(|| ffi::lua_gettop(L) - base)
         }
+    }
+
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
+        // SAFETY: as `resumed`.
+        unsafe { take_back(L, token) }
     }
 }
 
@@ -49,7 +58,7 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
         let delivery = state.touch(|state| state.delivery);
         if delivery.thread == L {
             #[cfg(any(feature = "lua54", feature = "lua55"))]
-            if delivery.waiter.to_bits() != token {
+            if delivery.waiter != token {
                 return Resumption::Astray;
             }
             return Resumption::Over;
@@ -59,7 +68,7 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
         let (waiter, _) = (state.touch(|state| state.waiter_of(L)), token);
         #[cfg(not(any(feature = "lua51", feature = "luajit")))]
         let waiter = {
-            let waiter = coutil_event::core::WaiterId::from_bits(token);
+            let waiter = WaiterId::from_bits(token);
             state.touch(|state| state.is_waiter(waiter, L)).then_some(waiter)
         };
         if let Some(waiter) = waiter {
@@ -71,13 +80,35 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, token: u64) -> R
     }
 }
 
+/// Ends a wait that turned out to be impossible.
+#[cfg_attr(not(feature = "lua52"), allow(dead_code))]
+#[cold]
+pub(crate) unsafe fn take_back(L: *mut lua_State, token: u64) {
+    // SAFETY: nothing but its begin has happened.
+    unsafe {
+        let state = StateRef::of(L);
+        let waiter = WaiterId::from_bits(token);
+        let used_again = state.with(L, |state| {
+            state.started(waiter);
+            state.delivered_again(L, waiter)
+        });
+        if !used_again {
+            place::withdraw(L, state, waiter);
+        }
+    }
+}
+
 /// Suspends again, as if nothing had happened.
 #[cold]
-pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+pub(crate) unsafe fn again<A: Await>(L: *mut lua_State, token: u64, base: c_int, sheltered: bool) -> c_int {
     // SAFETY: the wait still stands where it stood.
     unsafe {
         ffi::lua_settop(L, (base - 1).max(0));
-        suspend::suspend::<A>(L, token, || {})
+        if sheltered {
+            suspend::sheltered::<A>(L, token, || {})
+        } else {
+            suspend::suspend::<A>(L, token, || {})
+        }
     }
 }
 
@@ -92,29 +123,39 @@ pub(crate) unsafe fn suspend_at<A: Await>(
 ) -> c_int {
     // SAFETY: `start` calls no Lua.
     unsafe {
-        // On 5.2 the wait may turn out impossible, and then takes its anchor with it.
-        let again = match cfg!(feature = "lua52") {
-            true => None,
-            false => state.touch(|state| state.delivered(L, place.queue, place.is_strong())),
-        };
+        let again = state.touch(|state| state.delivered(L, place.queue, place.is_strong()));
+        // What comes in between may run finalizers, as `suspend` says.
+        let interruptible = cfg!(feature = "lua52") || sheltered;
         let waiter = match again {
-            Some(waiter) => waiter,
+            Some(waiter) => {
+                if interruptible {
+                    state.with(L, |state| state.begin(waiter));
+                }
+                waiter
+            }
             None => {
                 let waiter = state.with(L, |state| state.prepare(L, false));
                 place::anchor(L, place, waiter);
                 waiter
             }
         };
-        let join = |state: &mut State| {
-            if again.is_some() {
+        // Numbers, as `Delivery` says.
+        let (token, queue, strong) = (waiter.to_bits(), place.queue.to_bits(), place.is_strong());
+        let again = again.is_some();
+        let join = move |state: &mut State| {
+            let waiter = WaiterId::from_bits(token);
+            if interruptible || !again {
+                state.started(waiter);
+            }
+            if again {
                 state.delivery.thread = std::ptr::null_mut();
             }
-            state.join_one(waiter, place.queue, place.is_strong());
+            state.events.join_one(waiter, QueueId::from_bits(queue), strong);
         };
         if sheltered {
-            suspend::sheltered::<A>(L, waiter.to_bits(), || state.touch(join))
+            suspend::sheltered::<A>(L, token, move || state.touch(join))
         } else {
-            suspend::suspend::<A>(L, waiter.to_bits(), || state.touch(join))
+            suspend::suspend::<A>(L, token, move || state.touch(join))
         }
     }
 }
@@ -124,6 +165,12 @@ pub(crate) unsafe extern "C-unwind" fn await_one(L: *mut lua_State) -> c_int {
     // SAFETY: what can fail comes before anything is prepared.
     unsafe {
         let state = StateRef::of(L);
+        // On 5.2 to look costs as much as to wait. The yield itself tells, where nothing is to be made before.
+        if cfg!(feature = "lua52")
+            && let Some(place) = place::find(L, state, 1)
+        {
+            return suspend_at::<Events>(L, state, place, false);
+        }
         suspend::check_yieldable(L);
         place::sweep_if_due(L, state);
         let place = place::obtain(L, state, 1);

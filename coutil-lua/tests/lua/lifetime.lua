@@ -446,4 +446,36 @@ T.test_child("finalizers at the end of the program may use the library [00 1.6.5
   T.eq(status, 0)
 end)
 
+T.test("a spawned coroutine that its handler refers to is collected [10 5.3.1]", function ()
+  local box = T.watch()
+  T.scope(function ()
+    for _, run in pairs(spawn) do
+      local co
+      co = box.add(run(function () return co end, function () coroutine.yield() end))
+    end
+  end)
+  T.eq(box.alive(), 0)
+end)
+
+T.test("a member of a batch is let go of whatever becomes of its event [10 1.2.5] [10 1.7.3]", function ()
+  local box = T.watch()
+  T.scope(function ()
+    local second
+    T.start(function ()
+      event.await "batch"
+      -- So many strings without waiters that idle ones are forgotten.
+      for i = 1, 5000 do
+        coroutine.wrap(function () event.await("idle " .. i) end)()
+        event.emitone("idle " .. i)
+      end
+      T.resume(second)
+    end)
+    second = box.add(coroutine.create(function () event.await "batch" end))
+    T.resume(second)
+    T.eq(event.emitall "batch", true)
+    T.eq(coroutine.status(second), "dead")
+  end)
+  T.eq(box.alive(), 0)
+end)
+
 T.done()

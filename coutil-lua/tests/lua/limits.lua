@@ -136,7 +136,8 @@ end)
 T.test("many coroutines on each of many events [10 1.5.4]", function ()
   local events, n = {}, 0
   for i = 1, 100 do events[i] = {} end
-  local each = T.scale(2000)
+  -- 5.2's collector does not count what it finds by a table with weak keys alone, and then runs at every step.
+  local each = T.scale(T.version == "5.2" and 200 or 2000)
   for _ = 1, each do coroutine.wrap(function () awaitany(T.unpack(events)); n = n + 1 end)() end
   T.eq(emitall(events[50]), true)
   T.eq(n, each)

@@ -265,4 +265,32 @@ T.test_child("spawn reports by the default too [90 2.6]", function ()
   T.eq(out:find("handled", 1, true), nil)
 end)
 
+-- On 5.1 and LuaJIT the error of a finalizer leaves whatever was being done; and so it does not come out of a report.
+T.test_if(rawget(_G, "newproxy") and T.gc_mode ~= "full", "errors of finalizers go nowhere", "a report raises nothing [00 1.5.1] [90 2.2]", function ()
+  local e, mark = {}, {}
+  local raised
+  local function body () await(e); error(mark) end
+  local function finalizer () error("of a finalizer", 0) end
+  local function round (i)
+    coroutine.resume(coroutine.create(body))
+    getmetatable(newproxy(true)).__gc = finalizer
+    local _ = ("x"):rep(i % 50) .. i
+    local ok, err = pcall(emitone, e)
+    if not ok then raised = err end
+  end
+  collectgarbage("setpause", 0)
+  for i = 1, T.scale(2000, 200) do pcall(round, i) end
+  collectgarbage("setpause", 200)
+  while event.pending(e) do pcall(emitall, e) end
+  repeat until pcall(collectgarbage)
+  T.reports()
+  T.eq(raised, nil)
+end)
+
+T.test("the mode of errors is a word, not what begins with it [90 2.5]", function ()
+  for _, handler in ipairs { "raise\0x", "raise\0", "rais", "raiser", "" } do
+    T.raises("(function or \"raise\" expected, got string)", system.onerror, handler)
+  end
+end)
+
 T.done()

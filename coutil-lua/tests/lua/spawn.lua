@@ -430,4 +430,20 @@ T.test("an error after an explicit resume [10 5.3.2] [90 4.1]", function ()
   T.eq(event.pending(gate), false)
 end)
 
+T.test_if(T.has_tbc, "no variables are closed", "errors of closed variables that the handler gets are not reported [90 2.6]", function ()
+  local body = T.load [[
+    local closed <close> = setmetatable({}, { __close = function () error("close", 0) end })
+    error("body", 0)
+  ]]
+  local log = {}
+  spawn.catch(function (err) put(log, err); return err end, body)
+  T.same(log, { "body", "close" })
+  T.eq(#T.reports(), 0)
+  -- One that fails is reported all the same.
+  spawn.catch(function (err) if err == "close" then error("handler", 0) end end, body)
+  local reports = T.reports()
+  T.eq(#reports, 1)
+  T.eq(reports[1].err, "handler")
+end)
+
 T.done()
