@@ -60,8 +60,17 @@ impl<W> Loop<W> {
                 source.connection = Connection::Connected;
             }
             (None, _) => {
+                let bound = net::getsockname(&source.fd).and_then(SocketAddr::try_from);
                 net::connect_unspec(&source.fd)?;
                 source.connection = Connection::None;
+                // Linux takes away a port that it has chosen itself: it is asked for again.
+                let left = net::getsockname(&source.fd).and_then(SocketAddr::try_from);
+                if let (Ok(bound), Ok(left)) = (bound, left)
+                    && left.port() == 0
+                    && bound.port() != 0
+                {
+                    let _ = net::bind(&source.fd, &SocketAddr::new(left.ip(), bound.port()));
+                }
             }
         }
         Ok(())
