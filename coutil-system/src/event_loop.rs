@@ -288,8 +288,9 @@ impl EventLoop {
         self.shared.remote.spawn(Some(op), future)
     }
 
-    /// Waits for at least that long, counted from this call, by the monotonic clock: clock_gettime(2). Expect about a
-    /// millisecond more. A duration of zero is a [`yield_now`](Self::yield_now) that keeps the order of timers.
+    /// Waits for at least that long, counted from this call, by the monotonic clock: clock_gettime(2). Expect up to
+    /// about a millisecond more. Equal deadlines come in the order in which the futures were polled first. A duration of zero
+    /// waits for a later pass, too.
     pub fn sleep(&self, duration: Duration) -> Sleep {
         Sleep::new(&self.shared, duration)
     }

@@ -64,7 +64,7 @@
 //! - One thread at a time runs a loop, and its tasks on that thread. For parallel work there are other executors; the
 //!   futures of this crate run on any of them.
 //! - TCP only, and addresses, not names: to look up a name would block.
-//! - There are no `AsyncRead` and `AsyncWrite`: a future that is dropped gives its guarantees by being a future.
+//! - There are no `AsyncRead` and `AsyncWrite`, which cannot tell that somebody has given up a read.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 

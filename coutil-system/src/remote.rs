@@ -2,6 +2,7 @@
 
 use crate::schedule::OpId;
 use crate::sys::poller::Waker;
+use crate::sys::process;
 use async_task::{Runnable, Task};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 struct Inbox {
     tasks: Vec<Runnable>,
     ended: Vec<OpId>,
-    waker: Option<Waker>,
+    /// It is for the process that made it: a child of a fork would wake its parent.
+    waker: Option<(Waker, u32)>,
     /// The loop is gone: nothing is taken any more.
     closed: bool,
 }
@@ -32,7 +34,7 @@ impl Remote {
     }
 
     pub(crate) fn set_waker(&self, waker: Waker) {
-        self.inbox().waker = Some(waker);
+        self.inbox().waker = Some((waker, process::forks()));
     }
 
     fn put(&self, put: impl FnOnce(&mut Inbox)) {
@@ -40,7 +42,8 @@ impl Remote {
         put(&mut inbox);
         self.full.store(true, Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::SeqCst)
-            && let Some(waker) = &inbox.waker
+            && let Some((waker, forks)) = &inbox.waker
+            && *forks == process::forks()
         {
             waker.wake();
         }

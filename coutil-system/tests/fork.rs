@@ -7,6 +7,32 @@ use coutil_system::{Error, EventLoop, Kind};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::task::{Poll, Waker};
+
+/// The number of this thread, for [`until_asleep`].
+fn this_thread() -> i64 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: it only returns a number.
+    return unsafe { libc::gettid() }.into();
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// Waits until that thread waits for something, where the system tells.
+fn until_asleep(thread: i64) {
+    if cfg!(target_os = "linux") {
+        let file = format!("/proc/self/task/{thread}/stat");
+        loop {
+            let text = std::fs::read_to_string(&file).expect("the thread is alive");
+            let state = text.rsplit(')').next().expect("the name of the program comes first");
+            if state.trim_start().starts_with('S') {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
 
 /// Runs `child` in a child of this process, and tells whether it went well.
 fn in_child(child: impl FnOnce()) -> bool {
@@ -52,34 +78,8 @@ fn serve() -> Served {
     Served { events, source, reading, peer, timer }
 }
 
-/// All that can wake the loop of the parent still does: a descriptor, a timer, another thread.
-fn still_works(served: &mut Served) {
-    let Served { events, reading, peer, timer, .. } = served;
-    peer.write_all(b"x").expect("a connection");
-    events.begin(Mode::Step).expect("this process");
-    assert_eq!(events.next(), Ok(Next::Deliver(*reading)));
-    events.settle(*reading);
-    while events.next() != Ok(Next::Finished(true)) {}
-
-    events.set_timer(*timer, 2_000_000);
-    events.begin(Mode::Step).expect("this process");
-    while events.next() != Ok(Next::Deliver(*timer)) {}
-    events.settle(*timer);
-
-    let op = events.hold(());
-    let (sender, receiver) = std::sync::mpsc::channel::<std::task::Waker>();
-    let mut woken = false;
-    let task = events.spawn(
-        op,
-        std::future::poll_fn(move |context| {
-            if std::mem::replace(&mut woken, true) {
-                return std::task::Poll::Ready(());
-            }
-            sender.send(context.waker().clone()).expect("it is received");
-            std::task::Poll::Pending
-        }),
-    );
-    let thread = std::thread::spawn(move || receiver.recv().expect("it is sent").wake());
+/// Runs the loop, in which nothing is left but a task.
+fn run_tasks(events: &mut Loop<()>, op: OpId) {
     events.begin(Mode::Loop).expect("this process");
     loop {
         match events.next().expect("this process") {
@@ -96,6 +96,37 @@ fn still_works(served: &mut Served) {
             Next::Finished(pending) => break assert!(!pending),
         }
     }
+}
+
+/// All that can wake the loop of the parent still does: a descriptor, a timer, another thread.
+fn still_works(served: &mut Served) {
+    let Served { events, reading, peer, timer, .. } = served;
+    peer.write_all(b"x").expect("a connection");
+    events.begin(Mode::Step).expect("this process");
+    assert_eq!(events.next(), Ok(Next::Deliver(*reading)));
+    events.settle(*reading);
+    while events.next() != Ok(Next::Finished(true)) {}
+
+    events.set_timer(*timer, 2_000_000);
+    events.begin(Mode::Step).expect("this process");
+    while events.next() != Ok(Next::Deliver(*timer)) {}
+    events.settle(*timer);
+
+    let op = events.hold(());
+    let (sender, receiver) = mpsc::channel::<Waker>();
+    let mut woken = false;
+    let task = events.spawn(
+        op,
+        std::future::poll_fn(move |context| {
+            if std::mem::replace(&mut woken, true) {
+                return Poll::Ready(());
+            }
+            sender.send(context.waker().clone()).expect("it is received");
+            Poll::Pending
+        }),
+    );
+    let thread = std::thread::spawn(move || receiver.recv().expect("it is sent").wake());
+    run_tasks(events, op);
     drop(task);
     thread.join().expect("no panic");
 }
@@ -150,6 +181,37 @@ fn a_child_that_uses_the_loop() {
     still_works(&mut served);
 }
 
+fn a_child_that_wakes_while_the_parent_waits() {
+    let passes = |in_between: &dyn Fn(&Waker)| {
+        let mut events = Loop::new();
+        let op = events.hold(());
+        let (sender, receiver) = mpsc::channel::<(i64, Waker)>();
+        let mut woken = false;
+        let waiting = std::future::poll_fn(move |context| {
+            if std::mem::replace(&mut woken, true) {
+                return Poll::Ready(());
+            }
+            sender.send((this_thread(), context.waker().clone())).expect("it is received");
+            Poll::Pending
+        });
+        let task = events.spawn(op, waiting).expect("descriptors");
+        let looping = std::thread::spawn(move || {
+            run_tasks(&mut events, op);
+            events.passes()
+        });
+        let (thread, waker) = receiver.recv().expect("it is sent");
+        until_asleep(thread);
+        in_between(&waker);
+        // If it was woken, it is awake until it waits again.
+        until_asleep(thread);
+        waker.wake();
+        drop(task);
+        looping.join().expect("no panic")
+    };
+    let undisturbed = passes(&|_| {});
+    assert_eq!(passes(&|waker| assert!(in_child(|| waker.wake_by_ref()))), undisturbed);
+}
+
 fn a_child_with_futures() {
     let events = EventLoop::new().expect("descriptors");
     let listener =
@@ -177,5 +239,6 @@ fn children_leave_the_loop_of_the_parent_alone() {
     a_child_that_drops_the_loop();
     a_child_that_closes_everything();
     a_child_that_uses_the_loop();
+    a_child_that_wakes_while_the_parent_waits();
     a_child_with_futures();
 }
