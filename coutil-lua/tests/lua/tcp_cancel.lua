@@ -6,7 +6,6 @@ local memory = require "memory"
 local system = require "coutil.system"
 local run, suspend, socket, nanosecs = system.run, system.suspend, system.socket, system.nanosecs
 local pack = T.pack
-local put = table.insert
 
 local function busy_until(seconds)
   local due = system.time() + seconds

@@ -211,4 +211,118 @@ for seed = 1, math.min(T.scale(10, 2), 10) do
   end)
 end
 
+-- Anything at any time: closing too, and losing what is pending.
+
+-- What each await may give, besides what it was cancelled with: a failure by its code, `closed` by its text.
+local allowed = {
+  read = { [4095] = true, [107] = true, [104] = true, closed = true },
+  write = { [32] = true, [104] = true, [125] = true },
+  shutdown = { [107] = true, [125] = true },
+  connect = { [111] = true, [104] = true, [114] = true, [106] = true, [125] = true, [22] = true, [103] = true },
+  accept = { closed = true },
+}
+
+for seed = 1, math.min(T.scale(25, 3), 25) do
+  T.test("random closing " .. seed .. " [50 5.1.2] [50 5.1.3] [50 0.2.4] [50 0.2.5] [20 8.13] [00 1.7.2]", function ()
+    local random = generator(seed * 15485863 % 2147483647)
+    local function chaos(watch)
+      local passives, streams, waiting, count = {}, {}, {}, 0
+      local refusing, holder = L.refusing()
+      local function add(s)
+        if #streams < 12 then put(streams, watch(s)) else s:close() end
+      end
+      local function renew()
+        local passive, address = L.listener()
+        passives[random(2)] = { watch(passive), address }
+      end
+      local function operate(name, s, ...)
+        local args, w = T.pack(...), {}
+        w.co = watch(T.create(function ()
+          local got = T.pack(s[name](s, T.unpack(args, 1, args.n)))
+          waiting[w] = nil
+          if got[1] == "cancelled" then return end
+          if not got[1] and not allowed[name][got[3] or got[2]] then
+            error(name .. " gives " .. tostring(got[2]) .. " " .. tostring(got[3]))
+          end
+          if name == "accept" and got[1] then add(got[1]) end
+          count = count + 1
+        end))
+        waiting[w] = true
+        local ok, text = coroutine.resume(w.co)
+        if not ok then
+          waiting[w] = nil
+          if not text:find("already in use", 1, true) and not text:find("closed object", 1, true) then error(text, 0) end
+        end
+      end
+      local function pick(list) return list[random(math.max(#list, 1))] end
+      local function some()
+        local at, chosen = random(8), nil
+        for w in pairs(waiting) do
+          chosen = w
+          at = at - 1
+          if at == 0 then break end
+        end
+        return chosen
+      end
+      local function act()
+        local what, s = random(16), pick(streams)
+        if what == 1 then renew()
+        elseif what == 2 then add(assert(socket("stream", "ipv4")))
+        elseif what <= 4 and s then operate("read", s, memory.create(random(3) * 5000))
+        elseif what <= 6 and s then operate("write", s, bytes:sub(1, ({ 5, 5000, 1500000 })[random(3)]))
+        elseif what == 7 and s then operate("shutdown", s)
+        elseif what == 8 then operate("accept", pick(passives)[1])
+        elseif what <= 10 and s then operate("connect", s, random(6) == 1 and refusing or pick(passives)[2])
+        elseif what == 11 and s then pcall(s.close, s)
+        elseif what == 12 and #streams > 2 then table.remove(streams, random(#streams)) -- may be collected
+        elseif what == 13 and random(3) == 1 then pcall(pick(passives)[1].close, pick(passives)[1])
+        elseif what <= 15 then
+          local w = some()
+          if w and coroutine.status(w.co) == "suspended" then
+            if T.has_close and what == 15 then
+              coroutine.close(w.co)
+              waiting[w] = nil
+            else
+              T.resume(w.co, "cancelled")
+            end
+          end
+        else collectgarbage() end
+      end
+      renew()
+      passives[1] = passives[1] or passives[2]
+      passives[2] = passives[2] or passives[1]
+      for _ = 1, 40 do
+        for _ = 1, random(8) do act() end
+        local how = random(4)
+        if how == 1 then
+          T.start(function () for _ = 1, random(3) do suspend(); act() end system.halt() end)
+          run()
+        elseif how <= 3 then
+          run("ready")
+        end
+      end
+      -- An abandoned write to who does not read would go on: all is closed.
+      for _, list in ipairs { streams, { passives[1][1], passives[2][1], holder } } do
+        for _, s in ipairs(list) do pcall(s.close, s) end
+      end
+      streams, passives = {}, {}
+      collectgarbage()
+      collectgarbage()
+      -- The peers of what was lost may still wait: they are cancelled.
+      for _ = 1, 20 do
+        run("ready")
+        for w in pairs(waiting) do
+          if coroutine.status(w.co) == "suspended" then T.resume(w.co, "cancelled") end
+        end
+        waiting = {}
+        collectgarbage()
+      end
+      T.eq(run(), false)
+      T.eq(count > 0, true)
+      for _, r in ipairs(T.reports()) do error(r.traceback .. "\n" .. tostring(r.err)) end
+    end
+    T.eq(T.collected(chaos), true)
+  end)
+end
+
 T.done()
