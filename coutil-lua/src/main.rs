@@ -1,5 +1,9 @@
 //! The command `coutil SCRIPT [ARGS]`: an interpreter with the library in it.
 
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+#[allow(non_snake_case)]
+mod warning;
+
 use coutil_lua::mlua::{Function, Lua, LuaOptions, Result, StdLib, Value};
 use std::ffi::OsString;
 use std::io::Write;
@@ -50,6 +54,8 @@ fn main() -> ExitCode {
 fn run(args: &[OsString], bare: bool) -> Result<bool> {
     // SAFETY: an interpreter runs whatever its user gives it: C modules and the debug library included.
     let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::new()) };
+    #[cfg(any(feature = "lua54", feature = "lua55"))]
+    warning::set(&lua)?;
     if !bare {
         coutil_lua::preload(&lua)?;
     }
