@@ -7,6 +7,7 @@
 use crate::raw::{c_int, compat, lua_State};
 use crate::report;
 use crate::state::{Delivery, StateRef};
+use crate::system::Delivering;
 use mlua::ffi;
 use std::ffi::CStr;
 
@@ -91,8 +92,14 @@ unsafe fn failed(L: *mut lua_State, state: StateRef, co: *mut lua_State, _warnin
 unsafe fn aside(state: StateRef, report: impl FnOnce()) {
     // SAFETY: writes a field.
     unsafe {
-        let delivery = state.touch(|state| std::mem::replace(&mut state.delivery, Delivery::NONE));
+        let (delivery, delivering) = state.touch(|state| {
+            let delivery = std::mem::replace(&mut state.delivery, Delivery::NONE);
+            (delivery, std::mem::replace(&mut state.system().delivering, Delivering::NONE))
+        });
         report();
-        state.touch(|state| state.delivery = delivery);
+        state.touch(|state| {
+            state.delivery = delivery;
+            state.system().delivering = delivering;
+        });
     }
 }

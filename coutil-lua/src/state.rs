@@ -400,6 +400,12 @@ impl StateRef {
         }
     }
 
+    /// Whether that is the address of the state.
+    #[cfg(any(feature = "lua54", feature = "lua55"))]
+    pub(crate) fn is_at(self, address: *mut std::ffi::c_void) -> bool {
+        self.0.cast() == address
+    }
+
     /// The *do* phase on the state: `f` calls no Lua. A panic is raised as a Lua error.
     #[inline]
     pub(crate) unsafe fn with<R: Copy>(self, L: *mut lua_State, f: impl FnOnce(&mut State) -> R) -> R {
@@ -512,7 +518,9 @@ unsafe extern "C-unwind" fn close(L: *mut lua_State) -> c_int {
     // SAFETY: nothing else runs on this state; what is left behind is a valid, empty state.
     unsafe {
         if let Some(state) = StateRef::of_finalizer(L) {
-            let _ = state.try_with(|state| *state = State { closed: true, ..State::new() });
+            // What it held is dropped when it is closed already: destructors of futures may do anything.
+            let held = state.touch(|state| std::mem::replace(state, State { closed: true, ..State::new() }));
+            let _ = raw::guard(|| drop(held));
         }
     }
     0

@@ -142,7 +142,13 @@ mod version {
         // SAFETY: the operation is that of the token.
         unsafe {
             A::impossible(L, token);
-            if status == ffi::LUA_ERRMEM {
+            // A lack of memory, or of stack; the error of a hook.
+            if status == ffi::LUA_ERRMEM
+                || ffi::lua_type(L, -1) != ffi::LUA_TSTRING
+                || !std::ffi::CStr::from_ptr(ffi::lua_tostring(L, -1))
+                    .to_bytes()
+                    .starts_with(b"attempt to yield")
+            {
                 ffi::lua_error(L);
             }
             error::unable_to_yield(L)
@@ -216,6 +222,10 @@ pub(crate) unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
     // SAFETY: what it points to is in the frame of the caller, which lasts until the yield. `lua_yield` raises where it
     // cannot yield.
     unsafe {
+        // A debugger may have got hold of this function.
+        if ffi::lua_type(L, 1) != ffi::LUA_TLIGHTUSERDATA || ffi::lua_touserdata(L, 1).is_null() {
+            error::unable_to_yield(L);
+        }
         let start = ffi::lua_touserdata(L, 1).cast::<Start>();
         // Where the frame can be seen from outside it has no values; on 5.2 the yield hides them.
         #[cfg(not(feature = "lua52"))]

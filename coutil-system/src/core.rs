@@ -299,6 +299,25 @@ impl<W> Loop<W> {
         self.schedule.release(op)
     }
 
+    /// The result of an operation that is being delivered: it is `Outcome::Done` from now on.
+    pub fn set_result(&mut self, op: OpId, result: Result<()>) {
+        self.set_outcome(op, Outcome::Done(result));
+    }
+
+    /// An operation that is held could not be delivered after all: it is once more, in its turn.
+    pub fn put_back(&mut self, op: OpId) {
+        if !self.schedule.is_held(op) {
+            return;
+        }
+        let source = self.source_of(op).and_then(|source| self.sources.get(source));
+        let class = match source {
+            Some(source) if source.kind.is_listener() => Class::Accept,
+            _ => Class::Other,
+        };
+        self.schedule.park_again(op);
+        self.schedule.make_due(op, class);
+    }
+
     #[inline]
     pub(crate) fn set_outcome(&mut self, op: OpId, outcome: Outcome) {
         if let Some(entry) = self.schedule.waiter_mut(op) {

@@ -1,11 +1,11 @@
 //! UDP sockets (50 §5, §6.5, §6.6).
 
 use super::address::{self, Address, to_address};
-use super::run::attempted;
+use super::run::{Attempted, attempted};
 use super::socket::{UDP, bind, check_open, close, get_address, get_domain};
 use super::stream::{Data, check_unused};
 use super::wait::{Operation, check_process, suspend};
-use super::{Class, Reading, What, push_failure, push_result};
+use super::{Class, Reading, What, push_result};
 use crate::memory::object::{Memory, check_array};
 use crate::memory::range::span;
 use crate::raw::error::{AWAIT, DIRECT, type_error};
@@ -98,26 +98,27 @@ unsafe extern "C-unwind" fn read(L: *mut lua_State) -> c_int {
     }
 }
 
-/// Delivers a read: pushes its results. `None`: it waits again. [-0, +2 or 3]
+/// Delivers a read. [-0, +2]
 pub(crate) unsafe fn receive(
     L: *mut lua_State,
     state: StateRef,
     op: OpId,
     buffer: &mut [u8],
     address: *mut Address,
-) -> Option<c_int> {
+) -> Attempted {
     // SAFETY: the address is null, or anchored as long as the operation.
     unsafe {
-        match state.with(L, |state| attempted(state.system().core.try_receive(op, buffer)))? {
-            Ok(datagram) => {
+        match state.with(L, |state| attempted(state.system().core.try_receive(op, buffer))) {
+            Some(Ok(datagram)) => {
                 if let (false, Some(from)) = (address.is_null(), datagram.from) {
                     *address = Address::of(from);
                 }
                 ffi::lua_pushinteger(L, datagram.len as ffi::lua_Integer);
                 ffi::lua_pushboolean(L, datagram.truncated.into());
-                Some(2)
+                Attempted::Results(2)
             }
-            Err(error) => Some(push_failure(L, error)),
+            Some(Err(error)) => Attempted::Failed(error),
+            None => Attempted::Waits,
         }
     }
 }

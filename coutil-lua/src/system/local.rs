@@ -1,5 +1,6 @@
 //! Local and share sockets: what differs from TCP (50 §5, §6).
 
+use super::run::{Attempted, attempted};
 use super::socket::{
     self, Domain, LOCAL, LOCAL_LISTENER, SHARE, Socket, check_open, class, close, get_domain, listen,
 };
@@ -9,7 +10,7 @@ use crate::raw::error::{AWAIT, DIRECT};
 use crate::raw::{Functions, args, c_int, error, lua_State};
 use crate::state::StateRef;
 use crate::suspend::check_yieldable;
-use coutil_system::core::SourceId;
+use coutil_system::core::{OpId, SourceId};
 use coutil_system::net::{Received, Side};
 use coutil_system::{Error, Kind};
 use mlua::ffi;
@@ -186,44 +187,81 @@ pub(crate) unsafe fn check_passed(L: *mut lua_State, state: StateRef, arg: c_int
     }
 }
 
-/// Pushes the next socket that was received from a source, if there is one; a failure replaces the count on the top. Returns how
-/// many results there are, with that count. [-1, +count] Raises for memory.
-pub(crate) unsafe fn received(L: *mut lua_State, state: StateRef, source: SourceId) -> c_int {
-    // SAFETY: the object is there before the socket is taken, so that nothing is lost.
+/// Pushes objects for a socket that may be received: which class it gets is known only when it is there. [-0, +3] Raises for memory.
+pub(crate) unsafe fn push_received(L: *mut lua_State) {
+    // SAFETY: as the callee.
     unsafe {
-        if !state.touch(|state| state.system().core.has_received(source)) {
-            return 1;
+        for (class, domain) in [
+            (Class::TcpStream, Domain::V4),
+            (Class::TcpStream, Domain::V6),
+            (Class::LocalStream, Domain::Local),
+        ] {
+            (*socket::push_empty(L, class, domain)).set_closed();
         }
-        // Which class it gets is known only when it is taken.
-        let tcp = socket::push_empty(L, Class::TcpStream, Domain::V4);
-        let tcp6 = socket::push_empty(L, Class::TcpStream, Domain::V6);
-        let local = socket::push_empty(L, Class::LocalStream, Domain::Local);
-        match state.with(L, |state| state.system().core.received(source)) {
-            Some(Ok(Received::Tcp { source, v6: false })) => {
-                (*tcp).set_source(source);
-                ffi::lua_pop(L, 2);
+    }
+}
+
+/// Delivers a read; the objects of [`push_received`] are on the top. [-0, +1 or 2]
+pub(crate) unsafe fn receive(L: *mut lua_State, state: StateRef, op: OpId, buffer: &mut [u8]) -> Attempted {
+    // SAFETY: as the callee.
+    unsafe {
+        let source = state.touch(|state| state.system().core.source_of(op)).unwrap_or(SourceId::NONE);
+        match state.with(L, |state| attempted(state.system().core.try_read_with(op, buffer))) {
+            Some(Ok(count)) => {
+                let objects = ffi::lua_gettop(L) - 2;
+                ffi::lua_pushinteger(L, count as ffi::lua_Integer);
+                match take_received(L, state, source, objects) {
+                    Ok(index) => {
+                        if index != 0 {
+                            ffi::lua_pushvalue(L, index);
+                        }
+                        Attempted::Results(if index == 0 { 1 } else { 2 })
+                    }
+                    Err(error) => Attempted::Failed(error),
+                }
+            }
+            Some(Err(error)) => Attempted::Failed(error),
+            None => Attempted::Waits,
+        }
+    }
+}
+
+/// Gives the next socket that was received to the object of its class; the three stand from `objects` on. Returns its index; 0 if
+/// there is no socket.
+unsafe fn take_received(
+    L: *mut lua_State,
+    state: StateRef,
+    source: SourceId,
+    objects: c_int,
+) -> coutil_system::Result<c_int> {
+    // SAFETY: sockets stand there.
+    unsafe {
+        let (index, source) = match state.with(L, |state| state.system().core.received(source)) {
+            None => return Ok(0),
+            Some(Ok(Received::Tcp { source, v6 })) => (objects + c_int::from(v6), source),
+            Some(Ok(Received::Local { source })) => (objects + 2, source),
+            Some(Err(error)) => return Err(error),
+        };
+        (*ffi::lua_touserdata(L, index).cast::<Socket>()).open(source);
+        Ok(index)
+    }
+}
+
+/// The results of a read on a source that has received a socket already: 0 and the socket, or a failure. [-0, +2 or 3] Raises for
+/// memory.
+pub(crate) unsafe fn received(L: *mut lua_State, state: StateRef, source: SourceId) -> c_int {
+    // SAFETY: the objects are there before the socket is taken, so that nothing is lost.
+    unsafe {
+        push_received(L);
+        let objects = ffi::lua_gettop(L) - 2;
+        match take_received(L, state, source, objects) {
+            Ok(0) => push_failure(L, Error::SOCKET_TYPE),
+            Ok(index) => {
+                ffi::lua_pushinteger(L, 0);
+                ffi::lua_pushvalue(L, index);
                 2
             }
-            Some(Ok(Received::Tcp { source, .. })) => {
-                (*tcp6).set_source(source);
-                ffi::lua_pop(L, 1);
-                ffi::lua_remove(L, -2);
-                2
-            }
-            Some(Ok(Received::Local { source })) => {
-                (*local).set_source(source);
-                ffi::lua_remove(L, -2);
-                ffi::lua_remove(L, -2);
-                2
-            }
-            Some(Err(error)) => {
-                ffi::lua_pop(L, 4);
-                push_failure(L, error)
-            }
-            None => {
-                ffi::lua_pop(L, 4);
-                push_failure(L, Error::SOCKET_TYPE)
-            }
+            Err(error) => push_failure(L, error),
         }
     }
 }

@@ -90,6 +90,10 @@ impl Delivering {
 pub(crate) struct System {
     pub(crate) core: Loop<Waiter>,
     pub(crate) delivering: Delivering,
+    /// The operation that a coroutine is about to start.
+    pub(crate) preparing: OpId,
+    /// The operation that the loop is about to deliver, until its coroutine is resumed.
+    pub(crate) current: OpId,
     /// Whether `system.run` is on the stack.
     pub(crate) running: bool,
     /// The last pass for which [`field::CANCELLED`] has a coroutine.
@@ -112,6 +116,8 @@ impl System {
         Self {
             core: Loop::new(),
             delivering: Delivering::NONE,
+            preparing: OpId::NONE,
+            current: OpId::NONE,
             running: false,
             cancelled: 0,
             anchors: wait::Anchors::default(),

@@ -1,6 +1,6 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
-use super::wait::{self, is_suspended, release};
+use super::wait::{self, is_suspended, is_waiting, release};
 use super::{Delivering, Reading, Waiter, What, push_failure};
 use crate::memory::range::span;
 use crate::raw::error::DIRECT;
@@ -8,7 +8,7 @@ use crate::raw::{Functions, args, c_int, error, lua_State};
 use crate::resume::resume_for;
 use crate::state::{self, StateRef, field};
 use coutil_system::Result;
-use coutil_system::core::{Attempt, Mode, Next, OpId, Outcome, SourceId};
+use coutil_system::core::{Attempt, Mode, Next, OpId, Outcome};
 use mlua::ffi;
 use std::ffi::CStr;
 
@@ -41,18 +41,50 @@ pub(crate) unsafe extern "C-unwind" fn run(L: *mut lua_State) -> c_int {
             super::raise_foreign(L);
         }
         ffi::lua_settop(L, 0);
+        #[cfg(feature = "lua55")]
+        push_reset(L);
+        wait::drop_orphan(L, state);
+        let outer = state.touch(|state| std::mem::replace(&mut state.system().delivering, Delivering::NONE));
         ffi::lua_pushvalue(L, ffi::lua_upvalueindex(3));
         let status = ffi::lua_pcall(L, 0, 1, 0);
         state.touch(|state| {
             let system = state.system();
             system.running = false;
-            system.delivering = Delivering::NONE;
+            system.delivering = outer;
+            // What an error, as for lack of memory, kept from being delivered is delivered later.
+            let current = std::mem::replace(&mut system.current, OpId::NONE);
+            system.core.put_back(current);
         });
         if status != ffi::LUA_OK {
             ffi::lua_error(L);
         }
         raise_queued(L);
         1
+    }
+}
+
+/// Pushes a to-be-closed value that ends the run: on 5.5 a coroutine can close itself, past every `pcall`. [-0, +1] Raises for
+/// memory.
+#[cfg(feature = "lua55")]
+unsafe fn push_reset(L: *mut lua_State) {
+    unsafe extern "C-unwind" fn reset(L: *mut lua_State) -> c_int {
+        // SAFETY: the closure has the state.
+        unsafe {
+            if let Some(state) = StateRef::of_finalizer(L) {
+                state.touch(|state| state.system().running = false);
+            }
+        }
+        0
+    }
+    // SAFETY: a userdata with `__close`.
+    unsafe {
+        ffi::lua_newuserdatauv(L, 0, 0);
+        ffi::lua_createtable(L, 0, 1);
+        ffi::lua_pushvalue(L, ffi::lua_upvalueindex(1));
+        ffi::lua_pushcclosure(L, reset, 1);
+        ffi::lua_setfield(L, -2, c"__close".as_ptr());
+        ffi::lua_setmetatable(L, -2);
+        ffi::lua_toclose(L, -1);
     }
 }
 
@@ -83,10 +115,10 @@ unsafe fn raise_queued(L: *mut lua_State) {
 /// What the loop has to do, with what is needed for it.
 #[derive(Clone, Copy)]
 enum Step {
-    /// Resume a coroutine with `true`.
-    Resume(*mut lua_State),
+    /// Resume a coroutine with `true`. The operation counts as being delivered.
+    Resume(*mut lua_State, OpId),
     /// Try, or give the result.
-    Deliver,
+    Deliver(OpId),
     RunTasks,
     /// The error of a coroutine was reported.
     CheckErrors,
@@ -98,33 +130,38 @@ enum Step {
 
 /// Runs passes until the loop says that it is enough. Called protected, by `run`.
 pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
-    // SAFETY: an operation that the loop delivers has its coroutine anchored, until it is released below.
+    // SAFETY: an operation that the loop delivers has its coroutine anchored, until it is released.
     unsafe {
         let state = StateRef::of(L);
+        if !state.touch(|state| state.system().running) {
+            // A debugger got hold of this function.
+            error::raise_text(L, DIRECT, c"not running");
+        }
+        // What was resumed by `Step::Resume`.
         let mut last = OpId::NONE;
         loop {
             let mut ended = false;
             let step = state.with(L, |state| {
                 let failed = std::mem::take(&mut state.failed);
                 let system = state.system();
-                let last = std::mem::replace(&mut system.delivering, Delivering::NONE);
-                ended = system.settle(last.op);
+                system.delivering = Delivering::NONE;
+                ended = system.settle(last);
                 if failed { Step::CheckErrors } else { next(system) }
             });
             if ended {
                 release(L, state, last.index());
             }
-            last = state.touch(|state| state.system().delivering.op);
+            last = OpId::NONE;
             match step {
-                Step::Resume(co) => {
+                // Nothing is allocated from the moment that the operation counts as being delivered.
+                Step::Resume(co, op) => {
+                    last = op;
                     if is_suspended(co) {
                         ffi::lua_pushboolean(co, 1);
                         resume_for(L, state, co, 1, Some(WARNING));
-                    } else {
-                        wait::cancel(L, state, last);
                     }
                 }
-                Step::Deliver => deliver(L, state, last),
+                Step::Deliver(op) => deliver(L, state, op),
                 Step::CheckErrors => halt_for_error(L, state),
                 Step::ForgetClosed => forget_closed(L, state, false),
                 Step::RunTasks => {
@@ -150,6 +187,11 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
 
 #[inline]
 fn next(system: &mut super::System) -> Step {
+    if system.preparing != OpId::NONE {
+        // All coroutines are suspended: it was given up by an error. Its anchors go with the next one that has its place.
+        let orphan = std::mem::replace(&mut system.preparing, OpId::NONE);
+        system.settle(orphan);
+    }
     if system.closed > 0 && system.closed_in != system.core.passes() {
         return Step::ForgetClosed;
     }
@@ -157,10 +199,12 @@ fn next(system: &mut super::System) -> Step {
         Ok(Next::Deliver(op)) => {
             let elapsed = system.core.outcome(op) == Some(Outcome::Elapsed);
             let Some(waiter) = system.core.waiter(op) else { return Step::CheckErrors };
-            system.delivering = Delivering { thread: waiter.thread, op };
             match waiter.what {
-                What::Suspend if elapsed => Step::Resume(waiter.thread),
-                _ => Step::Deliver,
+                What::Suspend if elapsed => {
+                    system.delivering = Delivering { thread: waiter.thread, op };
+                    Step::Resume(waiter.thread, op)
+                }
+                _ => Step::Deliver(op),
             }
         }
         Ok(Next::RunTasks) => Step::RunTasks,
@@ -183,95 +227,144 @@ unsafe fn halt_for_error(L: *mut lua_State, state: StateRef) {
     }
 }
 
-/// Delivers an operation, which is held: tries it, or takes its result.
+/// Delivers an operation, which is held: makes what it needs, tries it, and resumes its coroutine.
+///
+/// What allocates may run finalizers, which may resume or close that coroutine; so all that comes first, and then it is looked
+/// whether the operation is still there. If something raises, `run` puts the operation back.
 unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
-    // SAFETY: the coroutine is anchored.
+    // SAFETY: the coroutine is anchored as long as the operation is there.
     unsafe {
-        let found = state.touch(|state| {
-            let core = &state.system().core;
-            Some((*core.waiter(op)?, core.outcome(op)?))
-        });
-        let Some((waiter, outcome)) = found else { return };
-        if !is_suspended(waiter.thread) {
-            wait::cancel(L, state, op);
-        } else if let Some(count) = results(L, state, op, waiter, outcome) {
-            pass_on(L, state, waiter.thread, count, WARNING);
+        state.touch(|state| state.system().current = op);
+        let bottom = ffi::lua_gettop(L);
+        loop {
+            ffi::lua_settop(L, bottom);
+            let found = state.touch(|state| {
+                let core = &state.system().core;
+                Some((*core.waiter(op)?, core.outcome(op)?))
+            });
+            let Some((waiter, outcome)) = found else { break };
+            make(L, waiter.what, outcome);
+            let held = state.touch(|state| state.system().core.is_held(op));
+            if !held {
+                break;
+            }
+            if !is_waiting(waiter.thread, state) {
+                wait::cancel(L, state, op);
+                break;
+            }
+            match attempt(L, state, op, waiter, outcome) {
+                Attempted::Results(count) => {
+                    hand_over(L, state, op, waiter.thread, count, WARNING);
+                    break;
+                }
+                Attempted::Failed(error) => {
+                    // Once more, with its text.
+                    state.touch(|state| state.system().core.set_result(op, Err(error)));
+                }
+                Attempted::Waits => break,
+            }
+        }
+        ffi::lua_settop(L, bottom);
+        state.touch(|state| state.system().current = OpId::NONE);
+    }
+}
+
+/// Makes what the results of an operation need. [-0, +some] May raise, and run finalizers.
+unsafe fn make(L: *mut lua_State, what: What, outcome: Outcome) {
+    // SAFETY: as the callees.
+    unsafe {
+        match (outcome, what) {
+            (Outcome::Done(Err(error)), _) => {
+                push_failure(L, error);
+            }
+            (Outcome::Try, What::Accept { domain }) => super::socket::push_accepted(L, domain),
+            (Outcome::Try, What::Read { kind: Reading::Sockets, .. }) => super::local::push_received(L),
+            _ => {}
         }
     }
 }
 
-/// Resumes a coroutine with the `count` values on the top.
-unsafe fn pass_on(
+/// What became of an operation that was tried.
+pub(crate) enum Attempted {
+    /// So many results are on the top.
+    Results(c_int),
+    Failed(coutil_system::Error),
+    /// There was nothing: it waits again.
+    Waits,
+}
+
+/// Tries an operation, or takes its result. What it needs is on the top. [-0, +results] Allocates nothing.
+unsafe fn attempt(
     L: *mut lua_State,
     state: StateRef,
+    op: OpId,
+    waiter: Waiter,
+    outcome: Outcome,
+) -> Attempted {
+    // SAFETY: the memory is anchored as long as the operation.
+    unsafe {
+        match (outcome, waiter.what) {
+            (Outcome::Done(Err(_)), _) => Attempted::Results(3),
+            (Outcome::Try, What::Read { memory, i, j, kind }) => {
+                let (bytes, len) = memory.bytes();
+                let span = span(i, j, len);
+                let buffer = std::slice::from_raw_parts_mut(bytes.add(span.start), span.len);
+                match kind {
+                    Reading::Datagram { address } => super::datagram::receive(L, state, op, buffer, address),
+                    Reading::Sockets => super::local::receive(L, state, op, buffer),
+                    Reading::Bytes => {
+                        match state.with(L, |state| attempted(state.system().core.try_read(op, buffer))) {
+                            Some(Ok(count)) => {
+                                ffi::lua_pushinteger(L, count as ffi::lua_Integer);
+                                Attempted::Results(1)
+                            }
+                            Some(Err(error)) => Attempted::Failed(error),
+                            None => Attempted::Waits,
+                        }
+                    }
+                }
+            }
+            (Outcome::Try, What::Accept { .. }) => super::socket::accept(L, state, op),
+            (Outcome::Elapsed, What::Future) => Attempted::Results(super::future::results(L, state, op)),
+            _ => {
+                ffi::lua_pushboolean(L, 1);
+                Attempted::Results(1)
+            }
+        }
+    }
+}
+
+/// Resumes the coroutine of an operation, which is held, with the `count` values on the top, and ends the operation unless the
+/// coroutine started it again. [-count, +0] Never raises, and allocates nothing before the coroutine runs.
+unsafe fn hand_over(
+    L: *mut lua_State,
+    state: StateRef,
+    op: OpId,
     co: *mut lua_State,
     count: c_int,
     warning: &'static CStr,
 ) {
     // SAFETY: both are of the same state.
     unsafe {
+        let outer = state.touch(|state| {
+            let system = state.system();
+            system.current = OpId::NONE;
+            std::mem::replace(&mut system.delivering, Delivering { thread: co, op })
+        });
         if ffi::lua_checkstack(co, count + 1) == 0 {
             ffi::lua_pop(L, count);
-            ffi::lua_pushliteral(L, c"stack overflow (too many values)");
-            crate::report::report(L, co);
-            return;
+            crate::report::report_text(L, co, c"stack overflow (too many values)");
+        } else {
+            ffi::lua_xmove(L, co, count);
+            resume_for(L, state, co, count, Some(warning));
         }
-        ffi::lua_xmove(L, co, count);
-        resume_for(L, state, co, count, Some(warning));
-    }
-}
-
-/// Pushes the results of an operation. `None`: there are none yet, it waits again. [-0, +count]
-unsafe fn results(
-    L: *mut lua_State,
-    state: StateRef,
-    op: OpId,
-    waiter: Waiter,
-    outcome: Outcome,
-) -> Option<c_int> {
-    // SAFETY: the memory is anchored as long as the operation.
-    unsafe {
-        match (outcome, waiter.what) {
-            (Outcome::Done(result), _) => Some(match result {
-                Ok(()) => {
-                    ffi::lua_pushboolean(L, 1);
-                    1
-                }
-                Err(error) => push_failure(L, error),
-            }),
-            (Outcome::Try, What::Read { memory, i, j, kind }) => {
-                let (bytes, len) = memory.bytes();
-                let span = span(i, j, len);
-                let buffer = std::slice::from_raw_parts_mut(bytes.add(span.start), span.len);
-                let attempt = match kind {
-                    Reading::Datagram { address } => {
-                        return super::datagram::receive(L, state, op, buffer, address);
-                    }
-                    Reading::Sockets => {
-                        state.with(L, |state| attempted(state.system().core.try_read_with(op, buffer)))
-                    }
-                    Reading::Bytes => {
-                        state.with(L, |state| attempted(state.system().core.try_read(op, buffer)))
-                    }
-                };
-                match attempt? {
-                    Ok(count) => {
-                        ffi::lua_pushinteger(L, count as ffi::lua_Integer);
-                        if kind == Reading::Sockets {
-                            let source = state.touch(|state| state.system().core.source_of(op));
-                            return Some(super::local::received(L, state, source.unwrap_or(SourceId::NONE)));
-                        }
-                        Some(1)
-                    }
-                    Err(error) => Some(push_failure(L, error)),
-                }
-            }
-            (Outcome::Try, What::Accept { domain }) => super::socket::accept(L, state, op, domain),
-            (Outcome::Elapsed, What::Future) => Some(super::future::results(L, state, op)),
-            _ => {
-                ffi::lua_pushboolean(L, 1);
-                Some(1)
-            }
+        let ended = state.touch(|state| {
+            let system = state.system();
+            system.delivering = outer;
+            system.settle(op)
+        });
+        if ended {
+            release(L, state, op.index());
         }
     }
 }
@@ -304,31 +397,19 @@ unsafe fn forget_closed(L: *mut lua_State, state: StateRef, all: bool) {
     }
 }
 
-/// Resumes the coroutine that reads from an object that was closed, with `false, "closed"` (50 §5.1.2). Its operation is
-/// held.
+/// Resumes the coroutine that reads from an object that was closed, with the two values on the top: `false, "closed"` (50 §5.1.2).
+/// Its operation is held. [-2, +0] Never raises.
 pub(crate) unsafe fn tell_closed(L: *mut lua_State, state: StateRef, op: OpId) {
-    // SAFETY: the coroutine is anchored by its operation until that is released.
+    // SAFETY: the coroutine is anchored by its operation.
     unsafe {
-        let found = state.touch(|state| {
-            let system = state.system();
-            let waiter = *system.core.waiter(op)?;
-            let delivering = Delivering { thread: waiter.thread, op };
-            Some((waiter, std::mem::replace(&mut system.delivering, delivering)))
-        });
-        let Some((waiter, outer)) = found else { return };
-        let co = waiter.thread;
-        if is_suspended(waiter.thread) {
-            ffi::lua_pushboolean(L, 0);
-            ffi::lua_pushliteral(L, c"closed");
-            pass_on(L, state, co, 2, CLOSE_WARNING);
-        }
-        let ended = state.with(L, |state| {
-            let system = state.system();
-            system.delivering = outer;
-            system.settle(op)
-        });
-        if ended {
-            release(L, state, op.index());
+        match state.touch(|state| state.system().core.waiter(op).map(|waiter| waiter.thread)) {
+            Some(co) if is_waiting(co, state) => hand_over(L, state, op, co, 2, CLOSE_WARNING),
+            waiting => {
+                ffi::lua_pop(L, 2);
+                if waiting.is_some() {
+                    wait::cancel(L, state, op);
+                }
+            }
         }
     }
 }

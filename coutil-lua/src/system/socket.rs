@@ -1,7 +1,7 @@
 //! `system.socket`, and the methods that sockets have in common and that do not await (50 §4, §5).
 
 use super::address::{self, Address, to_address};
-use super::run::attempted;
+use super::run::{Attempted, attempted};
 use super::{Class, check_object, fail, push_failure, push_result, run, set_class};
 use crate::raw::error::DIRECT;
 use crate::raw::{Functions, args, c_int, compat, lua_CFunction, lua_State};
@@ -95,6 +95,17 @@ impl Socket {
         self.source = source.to_bits();
     }
 
+    /// It gets a socket of the system.
+    pub(crate) fn open(&mut self, source: SourceId) {
+        self.set_source(source);
+        self.closed = 0;
+    }
+
+    /// Until then nobody can do anything with it.
+    pub(crate) fn set_closed(&mut self) {
+        self.closed = 1;
+    }
+
     pub(crate) fn has_source(&self) -> bool {
         self.source() != SourceId::NONE
     }
@@ -185,31 +196,31 @@ unsafe extern "C-unwind" fn socket(L: *mut lua_State) -> c_int {
     }
 }
 
-/// Delivers an accept on a listener of that domain: pushes the new socket, or a failure. `None`: it waits again.
-/// [-0, +1 or 3] Raises for memory: then nothing was accepted.
-pub(crate) unsafe fn accept(L: *mut lua_State, state: StateRef, op: OpId, domain: Domain) -> Option<c_int> {
-    // SAFETY: as the callees.
+/// Pushes the object for a connection that is to be accepted on a listener of that domain. [-0, +1] Raises for memory.
+pub(crate) unsafe fn push_accepted(L: *mut lua_State, domain: Domain) {
+    // SAFETY: as the callee.
     unsafe {
         let class = match domain {
             Domain::V4 | Domain::V6 => Class::TcpStream,
             Domain::Local => Class::LocalStream,
             Domain::Share => Class::ShareStream,
         };
-        let socket = push_empty(L, class, domain);
+        (*push_empty(L, class, domain)).set_closed();
+    }
+}
+
+/// Delivers an accept; the object for it is on the top. [-0, +0]
+pub(crate) unsafe fn accept(L: *mut lua_State, state: StateRef, op: OpId) -> Attempted {
+    // SAFETY: as the callees.
+    unsafe {
+        let socket = ffi::lua_touserdata(L, -1).cast::<Socket>();
         match state.with(L, |state| attempted(state.system().core.try_accept(op))) {
             Some(Ok(source)) => {
-                (*socket).set_source(source);
-                Some(1)
+                (*socket).open(source);
+                Attempted::Results(1)
             }
-            Some(Err(error)) => {
-                (*socket).closed = 1;
-                Some(push_failure(L, error))
-            }
-            None => {
-                (*socket).closed = 1;
-                ffi::lua_pop(L, 1);
-                None
-            }
+            Some(Err(error)) => Attempted::Failed(error),
+            None => Attempted::Waits,
         }
     }
 }
@@ -245,11 +256,19 @@ unsafe fn keep_closed(L: *mut lua_State, state: StateRef) {
 }
 
 /// Closes a socket, and tells whoever reads from it. One that is collected has nobody, unless the state is being closed:
-/// then nobody is resumed.
+/// then nobody is resumed. Raises for memory, and then nothing is closed.
 unsafe fn release(L: *mut lua_State, state: StateRef, socket: *mut Socket, collected: bool) {
-    // SAFETY: the object is on the stack.
+    // SAFETY: the object is on the stack. What the reader gets is made before anything is closed.
     unsafe {
         let source = (*socket).source();
+        if !collected {
+            ffi::lua_pushboolean(L, 0);
+            ffi::lua_pushliteral(L, c"closed");
+            if (*socket).closed != 0 {
+                // By a finalizer, just now.
+                return;
+            }
+        }
         (*socket).closed = 1;
         (*socket).set_source(SourceId::NONE);
         match state.with(L, |state| state.system().core.close(source)) {

@@ -148,7 +148,6 @@ pub(crate) unsafe extern "C-unwind" fn read<const C: usize>(L: *mut lua_State) -
         let state = StateRef::of(L);
         let socket = *socket::check_open(L, AWAIT, state, class(C));
         if C == SHARE && state.touch(|state| state.system().core.has_received(socket.source())) {
-            ffi::lua_pushinteger(L, 0);
             return super::local::received(L, state, socket.source());
         }
         let Some(memory) = Memory::find(L, 2) else { type_error(L, AWAIT, 2, c"memory") };

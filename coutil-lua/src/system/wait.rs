@@ -99,8 +99,10 @@ unsafe fn withdraw(L: *mut lua_State, state: StateRef, token: u64) {
         });
         let _ = token;
         if let Some(op) = found {
+            if ffi::lua_checkstack(L, 1) != 0 {
+                cancel(L, state, op);
+            }
             ffi::luaL_checkstack(L, 8, std::ptr::null());
-            cancel(L, state, op);
             mark_cancelled(L, state);
         }
     }
@@ -189,6 +191,9 @@ pub(crate) unsafe fn release(L: *mut lua_State, state: StateRef, index: usize) {
     // SAFETY: the places exist, so nothing is allocated.
     unsafe {
         let anchors = ffi::lua_upvalueindex(upvalue::ANCHORS);
+        if state.touch(|state| state.system().anchors.room <= index) {
+            return;
+        }
         let values = state.touch(|state| {
             let values = state.system().anchors.values.get_mut(index);
             values.map(|values| std::mem::replace(values, [std::ptr::null(); VALUES.len()]))
@@ -300,6 +305,19 @@ pub(crate) unsafe extern "C-unwind" fn close_guard(L: *mut lua_State) -> c_int {
     0
 }
 
+/// Ends an operation that was about to be started when an error came in between, as of a hook: nobody waits for it. Called
+/// where none can be about to be started. [-0, +0] Never raises.
+#[inline]
+pub(crate) unsafe fn drop_orphan(L: *mut lua_State, state: StateRef) {
+    // SAFETY: as the callees.
+    unsafe {
+        let orphan = state.touch(|state| std::mem::replace(&mut state.system().preparing, OpId::NONE));
+        if orphan != OpId::NONE && state.touch(|state| state.system().settle(orphan)) {
+            release(L, state, orphan.index());
+        }
+    }
+}
+
 /// Takes an operation for the running coroutine: the one that is being delivered to it, or a new one. It is held. Raises for
 /// memory.
 #[inline]
@@ -326,6 +344,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
         let op = match again {
             Some(op) => op,
             None => {
+                drop_orphan(L, state);
                 let ready = state.touch(|state| {
                     let system = state.system();
                     let index = system.core.next_index();
@@ -342,8 +361,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
                 let op = state.with(L, |state| {
                     let system = state.system();
                     let op = system.core.hold(waiter);
-                    #[cfg(any(feature = "lua51", feature = "luajit"))]
-                    system.threads.insert(L, op);
+                    system.preparing = op;
                     op
                 });
                 ffi::lua_pushthread(L);
@@ -388,6 +406,16 @@ pub(crate) unsafe fn suspend(
         let begin = || {
             state.touch(|state| {
                 let system = state.system();
+                if system.preparing == op {
+                    system.preparing = OpId::NONE;
+                    #[cfg(any(feature = "lua51", feature = "luajit"))]
+                    if let Some(former) = system.threads.insert(L, op)
+                        && former != op
+                    {
+                        // An error ended that wait where nothing told us.
+                        system.core.cancel(former);
+                    }
+                }
                 if let Err(error) = start(system, op) {
                     system.core.fail(op, error);
                 }
@@ -419,12 +447,39 @@ pub(crate) unsafe fn fail(L: *mut lua_State, failure: Error) -> c_int {
     unsafe { super::push_failure(L, failure) }
 }
 
-/// Whether the coroutine of an operation is still suspended: it may have been closed meanwhile. That its host then used it
-/// for something else it finds out when it is resumed.
+/// Whether a coroutine is still suspended: it may have been closed meanwhile.
 #[inline]
 pub(crate) unsafe fn is_suspended(thread: *mut lua_State) -> bool {
     // SAFETY: the coroutine is anchored.
     unsafe { ffi::lua_status(thread) == ffi::LUA_YIELD }
+}
+
+/// As [`is_suspended`], and in a function of ours: a host may have reset it, and used it for something else.
+pub(crate) unsafe fn is_waiting(thread: *mut lua_State, _state: StateRef) -> bool {
+    // SAFETY: the coroutine is anchored; what is pushed is popped.
+    unsafe {
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        {
+            let mut ar: ffi::lua_Debug = std::mem::zeroed();
+            if !is_suspended(thread)
+                || ffi::lua_checkstack(thread, 2) == 0
+                || ffi::lua_getstack(thread, 0, &mut ar) == 0
+            {
+                return false;
+            }
+            ffi::lua_getinfo(thread, c"f".as_ptr(), &mut ar);
+            let ours = crate::raw::compat::to_cfunction(thread, -1) == suspend::park as *const ()
+                || (!ffi::lua_getupvalue(thread, -1, 1).is_null() && {
+                    let owner = ffi::lua_touserdata(thread, -1);
+                    ffi::lua_pop(thread, 1);
+                    _state.is_at(owner)
+                });
+            ffi::lua_pop(thread, 1);
+            ours
+        }
+        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
+        is_suspended(thread)
+    }
 }
 
 /// The operation of the running coroutine, if the loop resumed it from a suspension without delay: to suspend again in the
