@@ -164,11 +164,38 @@ pub(crate) unsafe extern "C-unwind" fn handle(L: *mut lua_State) -> c_int {
             _ => {
                 ffi::lua_insert(L, 1);
                 ffi::lua_settop(L, 4);
+                #[cfg(not(feature = "lua55"))]
                 ffi::lua_call(L, 3, 0);
+                #[cfg(feature = "lua55")]
+                call_apart(L);
             }
         }
     }
     0
+}
+
+/// Calls the handler with its three arguments in a coroutine of its own: here a coroutine can close itself, and would take all
+/// with it that runs on it. [-4, +0] Raises the error of the handler.
+#[cfg(feature = "lua55")]
+unsafe fn call_apart(L: *mut lua_State) {
+    // SAFETY: the new coroutine is anchored at index 1.
+    unsafe {
+        let apart = ffi::lua_newthread(L);
+        ffi::lua_insert(L, 1);
+        ffi::lua_xmove(L, apart, 4);
+        let mut results = 0;
+        match ffi::lua_resume(apart, L, 3, &mut results) {
+            ffi::LUA_OK => {}
+            ffi::LUA_YIELD => {
+                ffi::lua_pushliteral(L, c"attempt to yield in an error handler");
+                ffi::lua_error(L);
+            }
+            _ => {
+                ffi::lua_xmove(apart, L, 1);
+                ffi::lua_error(L);
+            }
+        }
+    }
 }
 
 /// `(failure, error, text)`: the handler itself failed, or did not come to handle the error.

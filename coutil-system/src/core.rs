@@ -578,7 +578,9 @@ impl<W> Loop<W> {
         }
         self.ready = ready;
         for id in std::mem::take(&mut self.unknown) {
-            if self.sources.get(id).is_some_and(|source| source.read == Readiness::Unknown) {
+            let Some(source) = self.sources.get_mut(id) else { continue };
+            source.listed = false;
+            if source.read == Readiness::Unknown {
                 self.wake_reader(id);
             }
         }

@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 
 const NIL: u32 = u32::MAX;
 
+/// So many entries for operations that were cancelled are left in a list, besides twice those there are.
+const STALE: usize = 64;
+
 /// Names an operation.
 pub type OpId = Id;
 
@@ -193,6 +196,12 @@ impl<W> Schedule<W> {
     /// Starts a zero-delay suspension at the end of the pass.
     pub(crate) fn defer(&mut self, id: OpId) {
         if self.restart(id, Place::Deferred) {
+            if self.deferred.len() > 2 * self.ops.len() + STALE {
+                let ops = &self.ops;
+                self.deferred.retain(|(start, id)| {
+                    ops.get(*id).is_some_and(|op| op.place == Place::Deferred && op.start == *start)
+                });
+            }
             self.deferred.push((self.start, id));
         }
     }
@@ -230,6 +239,12 @@ impl<W> Schedule<W> {
             op.place = Place::Due;
             let class = if class == Class::Accept { 0 } else { 1 << 63 };
             self.due.push((class | op.start, id));
+            if self.due.len() > 2 * self.ops.len() + STALE {
+                let ops = &self.ops;
+                self.due.retain(|(key, id)| {
+                    ops.get(*id).is_some_and(|op| op.place == Place::Due && op.start == key & !(1 << 63))
+                });
+            }
         }
     }
 

@@ -109,6 +109,8 @@ pub(crate) struct Source {
     pub(crate) read: Readiness,
     pub(crate) write: Readiness,
     pub(crate) reader: Option<OpId>,
+    /// Whether it stands in the loop's list of those that are to be tried.
+    pub(crate) listed: bool,
     pub(crate) queue: VecDeque<Item>,
     pub(crate) connection: Connection,
     /// Whether the sending side was ended, or is about to be.
@@ -133,6 +135,7 @@ impl Source {
             read: Readiness::Unknown,
             write: Readiness::Unknown,
             reader: None,
+            listed: false,
             queue: VecDeque::new(),
             connection,
             shut: false,

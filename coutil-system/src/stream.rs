@@ -178,10 +178,19 @@ impl<W> Loop<W> {
             // Data that was there when the connection was made is told about then.
             _ if source.connection == Connection::Connecting => {}
             Readiness::Ready => self.wake_reader(id),
-            Readiness::Unknown => self.unknown.push(id),
+            Readiness::Unknown => self.list(id),
             Readiness::NotReady => {}
         }
         Ok(())
+    }
+
+    /// Has a reader tried after the next poll, if that does not tell.
+    fn list(&mut self, id: SourceId) {
+        if let Some(source) = self.sources.get_mut(id)
+            && !std::mem::replace(&mut source.listed, true)
+        {
+            self.unknown.push(id);
+        }
     }
 
     pub(crate) fn wake_reader(&mut self, id: SourceId) {
@@ -421,7 +430,7 @@ impl<W> Loop<W> {
                     if let Some(source) = self.sources.get(id)
                         && source.reader.is_some()
                     {
-                        self.unknown.push(id);
+                        self.list(id);
                     }
                 }
                 (Output::Connect { .. }, Err(_)) => self.fail_queue(id, Error::CANCELED),

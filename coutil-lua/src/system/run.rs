@@ -50,7 +50,7 @@ pub(crate) unsafe extern "C-unwind" fn run(L: *mut lua_State) -> c_int {
         state.touch(|state| {
             let system = state.system();
             system.running = false;
-            system.delivering = outer;
+            system.delivering = Delivering { thread: outer.thread, op: OpId::NONE };
             // What an error, as for lack of memory, kept from being delivered is delivered later.
             let current = std::mem::replace(&mut system.current, OpId::NONE);
             system.core.put_back(current);
@@ -356,7 +356,11 @@ unsafe fn hand_over(
             crate::report::report_text(L, co, c"stack overflow (too many values)");
         } else {
             ffi::lua_xmove(L, co, count);
+            // It is anchored here too, as it may end its operation by a `run` of its own.
+            ffi::lua_pushthread(co);
+            ffi::lua_xmove(co, L, 1);
             resume_for(L, state, co, count, Some(warning));
+            ffi::lua_pop(L, 1);
         }
         let ended = state.touch(|state| {
             let system = state.system();
