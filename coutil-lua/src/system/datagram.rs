@@ -91,26 +91,20 @@ unsafe extern "C-unwind" fn read(L: *mut lua_State) -> c_int {
         check_yieldable(L);
         check_process(L, state);
         let extra = if address.is_some() { 5 } else { 0 };
-        let kind = Reading::Datagram { address: address.unwrap_or(std::ptr::null_mut()) };
-        let what = What::Read { memory, i, j, kind };
+        let what = What::Read { memory, i, j, kind: Reading::Datagram };
         let operation = Operation { what, object: 1, buffer: 2, extra, guarded: true };
         suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
     }
 }
 
 /// Delivers a read. [-0, +2]
-pub(crate) unsafe fn receive(
-    L: *mut lua_State,
-    state: StateRef,
-    op: OpId,
-    buffer: &mut [u8],
-    address: *mut Address,
-) -> Attempted {
-    // SAFETY: the address is null, or anchored as long as the operation.
+pub(crate) unsafe fn receive(L: *mut lua_State, state: StateRef, op: OpId, buffer: &mut [u8]) -> Attempted {
+    // SAFETY: the address is anchored as long as the operation.
     unsafe {
         match state.with(L, |state| attempted(state.system().core.try_receive(op, buffer))) {
             Some(Ok(datagram)) => {
-                if let (false, Some(from)) = (address.is_null(), datagram.from) {
+                let sender = state.touch(|state| state.system().senders.get(&op.index()).copied());
+                if let (Some(address), Some(from)) = (sender, datagram.from) {
                     *address = Address::of(from);
                 }
                 ffi::lua_pushinteger(L, datagram.len as ffi::lua_Integer);

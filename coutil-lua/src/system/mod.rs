@@ -18,7 +18,6 @@ use crate::raw::{Functions, c_int, lua_State};
 use crate::state::{self, StateRef, field};
 use coutil_system::core::{Loop, OpId};
 use mlua::ffi;
-#[cfg(any(feature = "lua51", feature = "luajit"))]
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
 
@@ -60,10 +59,7 @@ pub(crate) enum Reading {
     Bytes,
     /// Bytes, and sockets that come with them.
     Sockets,
-    /// A datagram; its sender goes into that address, unless it is null. It is anchored.
-    Datagram {
-        address: *mut address::Address,
-    },
+    Datagram,
 }
 
 /// A coroutine that waits. It is anchored, as long as it does.
@@ -109,6 +105,8 @@ pub(crate) struct System {
     #[cfg(any(feature = "lua51", feature = "luajit"))]
     pub(crate) threads: FxHashMap<*mut lua_State, OpId>,
     pub(crate) futures: future::Futures,
+    /// Where the sender of a datagram that is read is to be put, by the index of the operation. They are anchored as it is.
+    pub(crate) senders: FxHashMap<usize, *mut address::Address>,
 }
 
 impl System {
@@ -127,6 +125,7 @@ impl System {
             #[cfg(any(feature = "lua51", feature = "luajit"))]
             threads: FxHashMap::default(),
             futures: future::Futures::default(),
+            senders: FxHashMap::default(),
         }
     }
 

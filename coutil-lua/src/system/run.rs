@@ -45,6 +45,10 @@ pub(crate) unsafe extern "C-unwind" fn run(L: *mut lua_State) -> c_int {
         push_reset(L);
         wait::drop_orphan(L, state);
         let outer = state.touch(|state| std::mem::replace(&mut state.system().delivering, Delivering::NONE));
+        // If a close resumed this coroutine, that operation is over: it would keep the loop going.
+        if state.touch(|state| state.system().settle(outer.op)) {
+            release(L, state, outer.op.index());
+        }
         ffi::lua_pushvalue(L, ffi::lua_upvalueindex(3));
         let status = ffi::lua_pcall(L, 0, 1, 0);
         state.touch(|state| {
@@ -310,7 +314,7 @@ unsafe fn attempt(
                 let span = span(i, j, len);
                 let buffer = std::slice::from_raw_parts_mut(bytes.add(span.start), span.len);
                 match kind {
-                    Reading::Datagram { address } => super::datagram::receive(L, state, op, buffer, address),
+                    Reading::Datagram => super::datagram::receive(L, state, op, buffer),
                     Reading::Sockets => super::local::receive(L, state, op, buffer),
                     Reading::Bytes => {
                         match state.with(L, |state| attempted(state.system().core.try_read(op, buffer))) {

@@ -1,6 +1,6 @@
 //! Awaiting an operation of the loop.
 //!
-//! While a coroutine waits it is anchored, with the object and the buffer that it waits for, in a table: five places for
+//! While a coroutine waits it is anchored, with the object and the buffer that it waits for, in a table: four places for
 //! each index of an operation, [`THREAD`] and so on. The frame of the await function is not relied upon, as a host may
 //! clear it.
 //!
@@ -16,16 +16,20 @@ use coutil_system::{Error, Result};
 use mlua::ffi;
 use std::ffi::c_void;
 
-const PLACES: usize = 5;
+const PLACES: usize = 4;
 const THREAD: usize = 1;
 const OBJECT: usize = 2;
 const BUFFER: usize = 3;
-const EXTRA: usize = 4;
 #[cfg(any(feature = "lua54", feature = "lua55"))]
-const GUARD: usize = 5;
+const GUARD: usize = 4;
 
 /// What an operation keeps besides its coroutine.
-const VALUES: [usize; 3] = [OBJECT, BUFFER, EXTRA];
+const VALUES: [usize; 2] = [OBJECT, BUFFER];
+
+/// Where the address of a datagram read is kept, which few operations have.
+fn extra_key(index: usize) -> ffi::lua_Integer {
+    -(index as ffi::lua_Integer) - 1
+}
 
 fn key(index: usize, place: usize) -> ffi::lua_Integer {
     (index * PLACES + place) as ffi::lua_Integer
@@ -46,7 +50,7 @@ pub(crate) struct Anchors {
 /// How an await function suspends.
 pub(crate) struct Operation {
     pub(crate) what: What,
-    /// Stack indices of the object, the buffer and what else is kept while it waits; 0 for none.
+    /// Stack indices of the object, the buffer and an address that are kept while it waits; 0 for none.
     pub(crate) object: c_int,
     pub(crate) buffer: c_int,
     pub(crate) extra: c_int,
@@ -164,6 +168,12 @@ impl System {
         self.ended(waiter.thread, op);
     }
 
+    /// Forgets the address that a datagram read has, if it has one.
+    #[inline]
+    pub(crate) fn takes_sender(&mut self, index: usize) -> bool {
+        !self.senders.is_empty() && self.senders.remove(&index).is_some()
+    }
+
     /// Ends an operation that was delivered, unless it was started again.
     #[inline]
     pub(crate) fn settle(&mut self, op: OpId) -> bool {
@@ -200,6 +210,10 @@ pub(crate) unsafe fn release(L: *mut lua_State, state: StateRef, index: usize) {
         });
         ffi::lua_pushboolean(L, 0);
         ffi::lua_rawseti(L, anchors, key(index, THREAD));
+        if state.touch(|state| state.system().takes_sender(index)) {
+            ffi::lua_pushnil(L);
+            ffi::lua_rawseti(L, anchors, extra_key(index));
+        }
         for (place, value) in VALUES.into_iter().zip(values.unwrap_or([std::ptr::null(); VALUES.len()])) {
             if !value.is_null() {
                 ffi::lua_pushboolean(L, 0);
@@ -369,7 +383,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
                 op
             }
         };
-        let indices = [operation.object, operation.buffer, operation.extra];
+        let indices = [operation.object, operation.buffer];
         let values = indices.map(|index| match index {
             0 => std::ptr::null(),
             index => ffi::lua_topointer(L, index),
@@ -386,6 +400,17 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
                 }
                 ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key(op.index(), place));
             }
+        }
+        if operation.extra != 0 {
+            let address = ffi::lua_touserdata(L, operation.extra).cast();
+            ffi::lua_pushvalue(L, operation.extra);
+            ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), extra_key(op.index()));
+            state.with(L, |state| {
+                state.system().senders.insert(op.index(), address);
+            });
+        } else if state.touch(|state| state.system().takes_sender(op.index())) {
+            ffi::lua_pushnil(L);
+            ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), extra_key(op.index()));
         }
         op
     }
