@@ -97,5 +97,7 @@ fn finish(args: Arguments) -> Result<()> {
 
 /// The root of the repository.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository").to_owned()
+    // As cargo says when it runs this: a target folder that several checkouts share may hold a program built in another one.
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&folder).parent().expect("xtask is a folder of the repository").to_owned()
 }
