@@ -242,17 +242,28 @@ each("only the peer is heard [50 5.6.2] [50 6.5.2]", function (domain)
 end)
 
 each("after disconnecting everybody is heard [50 5.6.3]", function (domain)
-  local s, mine = bound(domain)
+  local free, mine = bound(domain)
+  free:close()
+  local s = new(domain)
+  assert(s:bind(mine)) -- a port chosen by the system would be lost
   local peer, address = bound(domain)
-  local stranger = bound(domain)
+  local stranger, strange = bound(domain)
   assert(s:connect(address))
   assert(s:connect(nil))
-  L.equal(s:getaddress().port, mine.port)
-  send(stranger, "heard", mine)
-  T.eq(receive(s), "heard")
-  send(s, "there", address)
+  L.equal(s:getaddress(), mine)
+  for _, x in ipairs { peer, stranger } do
+    send(x, "heard", mine)
+    T.eq(receive(s), "heard")
+  end
+  for _, to in ipairs { address, strange } do send(s, "there", to) end
   T.eq(receive(peer), "there")
-  close(s, peer, stranger)
+  T.eq(receive(stranger), "there")
+  local unbound = new(domain)
+  assert(unbound:connect(strange))
+  assert(unbound:connect(nil))
+  send(unbound, "from somewhere", address)
+  T.eq(receive(peer), "from somewhere")
+  close(s, peer, stranger, unbound)
 end)
 
 -- write and read --------------------------------------------------------------------------------

@@ -8,7 +8,16 @@ local L = {}
 
 local loopback = { ipv4 = "127.0.0.1", ipv6 = "::1" }
 
+-- A path where nothing is, of `n` bytes if given.
+function L.path(n)
+  local path = os.tmpname()
+  os.remove(path)
+  return n and path .. ("x"):rep(n - #path) or path
+end
+
+-- An address to bind to; that of a local socket is a path.
 function L.address(domain, port)
+  if domain == "local" or domain == "share" then return L.path() end
   return system.address(domain or "ipv4", loopback[domain or "ipv4"], port or 0)
 end
 
