@@ -265,7 +265,7 @@ end)
 
 T.test("what is no userdata is ignored [50 6.2.5]", function ()
   local a, b = L.pair("share")
-  for _, value in ipairs { "x", 1, 1.5, true, false, {}, print, coroutine.create(print), setmetatable({}, getmetatable(a)) } do
+  for _, value in ipairs { "x", 1, 1.5, true, false, {}, print, coroutine.create(function () end), setmetatable({}, getmetatable(a)) } do
     T.returns({ true }, L.await, a.write, a, "data", 1, -1, value)
     T.returns({ "data" }, L.await, take, b)
   end
