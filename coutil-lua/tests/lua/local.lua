@@ -171,6 +171,7 @@ each("arguments of bind [50 5.3.1] [50 0.1.8] [00 5.2.2]", function (domain)
     T.returns(unopened, s.getaddress, s)
     local path = L.path()
     T.returns({ true }, s.bind, s, path .. "\0ignored") -- ends at the zero
+    T.returns({ true }, s.setoption, s, "permission", "r\0x")
     T.returns({ path }, s.getaddress, s)
     T.eq(exists(path), true)
     close(s)
@@ -234,6 +235,27 @@ each("long paths [50 5.3.5] [50 5.4.3] [50 5.1.2] [50 6.1.3]", function (domain)
     T.eq(got[1], false)
     close(s)
   end
+end)
+
+each("a path that is something else meanwhile, and the empty path [50 5.1.2] [50 5.3.6]", function (domain)
+  for _, kind in ipairs(kinds) do
+    local s, path = socket(kind, domain), L.path()
+    assert(s:bind(path))
+    os.remove(path)
+    T.returns({ path }, s.getaddress, s)
+    T.returns({ true }, s.close, s) -- there is nothing to remove
+    s = socket(kind, domain)
+    assert(s:bind(path))
+    os.remove(path)
+    assert(io.open(path, "w")):close()
+    T.returns({ true }, s.close, s)
+    os.remove(path)
+    s = socket(kind, domain)
+    local got = pack(s:bind(""))
+    T.eq(got[1] == true and got.n or got[1] == false and got.n - 2, 1)
+    T.returns({ true }, s.close, s)
+  end
+  T.eq(run(), false)
 end)
 
 T.test("a path relative to the current directory, and one with odd bytes [50 5.3.1] [50 5.4.3]", function ()
@@ -637,7 +659,9 @@ each("a full queue [50 6.1.3] [50 6.1.5] [50 5.7.4]", function (domain)
   until late or #clients > 100
   T.eq(late ~= nil, true)
   T.eq(#clients >= 2 and #clients <= 4, true, "room for " .. #clients)
-  T.returns(full, L.await, late.connect, late, path)
+  local w = T.waiter(late.connect, late, path)
+  if not w.got then run("ready") end
+  T.same(w.got, full) -- at once
   for i = 1, #clients do
     L.send(clients[i], "client " .. i)
     local accepted = L.await(passive.accept, passive)
@@ -958,6 +982,73 @@ each("a socket that somebody awaits on is no garbage [50 5.1.5] [00 1.6.1] [50 0
   T.eq(got, "data")
   T.eq(box.alive(), 0)
   T.eq(exists(path), false)
+end)
+
+T.test("local and share sockets connect to each other [50 6.1.1] [50 6.3.7]", function ()
+  for _, domain in ipairs(domains) do
+    local passive, path = L.listener(domain)
+    local s, accepted = socket("stream", domain == "local" and "share" or "local"), nil
+    T.start(function () accepted = assert(passive:accept()) end)
+    T.start(function () assert(s:connect(path)) end)
+    L.run()
+    T.eq(accepted:getdomain(), domain)
+    local share, other = s, accepted
+    if domain == "share" then share, other = accepted, s end
+    L.send(other, "data")
+    T.eq(L.await(L.take, share), "data")
+    local x, y = L.pair("local") -- a socket is not for the other kind
+    T.start(function () T.same(pack(share:write("data", 1, -1, x)), { true }) end)
+    L.run()
+    close(x)
+    T.returns({ 4 }, L.await, other.read, other, memory.create(10))
+    close(s, accepted, passive)
+    T.same(pack(L.await(L.take, y)), { false, "end of file", 4095 })
+    close(y)
+  end
+end)
+
+T.test_if(L.descriptors(), "the system does not tell", "no socket is left [50 5.1.2] [50 5.1.5] [50 6.1.1] [50 0.2.2] [50 0.2.4]", function ()
+  for _, domain in ipairs(domains) do
+    local what
+    what = "failed calls"
+    T.eq(L.tidy(function ()
+      for i = 1, 10 do
+        local s = socket(kinds[i % 2 + 1], domain)
+        T.eq((s:bind("/dev/null")), false)
+        T.eq((s:bind(L.path() .. "/x")), false)
+        if s.connect then
+          for _, path in ipairs { "/dev/null", L.path(), ("x"):rep(200) } do T.eq((L.await(s.connect, s, path)), false) end
+        end
+        if i % 3 == 0 then s:close() end
+      end
+    end), true, what)
+    what = "cancelled and abandoned calls"
+    T.eq(L.tidy(function ()
+      local passive, path = L.listener(domain)
+      for i = 1, 10 do
+        local s = socket("stream", domain)
+        local accept, connect = T.waiter(passive.accept, passive), T.waiter(s.connect, s, path)
+        local write = T.waiter(s.write, s, ("x"):rep(2 ^ 20))
+        if i % 2 == 0 then run("ready") end
+        for _, w in ipairs { accept, connect, write } do
+          if not w.got then T.resume(w.co) end
+        end
+        if i % 3 == 0 then s:close() end
+        s, write, connect = nil, nil, nil
+        T.gc()
+      end
+      passive:close() -- with what is in the queue
+    end), true, what)
+    what = "lost connections"
+    T.eq(L.tidy(function ()
+      for _ = 1, 10 do L.pair(domain) end
+      local passive, path = L.listener(domain)
+      for _ = 1, 5 do
+        local s = socket("stream", domain)
+        assert(L.await(s.connect, s, path))
+      end
+    end), true, what)
+  end
 end)
 
 -- The descriptors of a new process that are sockets, or belong to the loop.

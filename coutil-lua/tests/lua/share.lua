@@ -583,6 +583,43 @@ T.test("nothing is kept [50 0.2.4] [50 5.1.5]", function ()
   end), true)
 end)
 
+T.test_if(L.descriptors(), "the system does not tell", "no socket is left [50 0.2.4] [50 5.1.5] [50 6.2.5] [50 6.3.7]", function ()
+  T.eq(L.tidy(function ()
+    local a, b = L.pair("share")
+    for i = 1, 20 do
+      local x, y = L.pair(domains[i % #domains + 1])
+      pass(a, "x", x)
+      if i % 4 == 0 then
+        close(x, y)
+      elseif i % 4 == 1 then
+        local co = T.start(function () a:write("y", 1, 1, x) end)
+        if i % 8 == 1 then T.resume(co) end
+        L.await(take, b, 1)
+      elseif i % 4 == 2 then
+        local w = T.waiter(take, b, 1)
+        T.resume(w.co)
+      else
+        inside(1, "string or memory expected, got nil", a, "write", nil, 1, 1, x)
+        local closed = T.waiter(a.write, a, "", 1, 1, y)
+        L.run()
+        T.same(closed.got, { true })
+      end
+    end
+    local data = ("x"):rep(2 ^ 22) -- some wait for those before
+    local x = L.pair("local")
+    for _ = 1, 3 do T.start(function () a:write(data, 1, -1, x) end) end
+    for _ = 1, 3 do run("ready") end
+    close(a)
+    if b then b = nil end
+  end), true)
+  T.eq(L.tidy(function ()
+    local a, b = L.pair("share")
+    for _ = 1, 5 do pass(a, "x", a); pass(b, "x", b) end -- over themselves
+    L.run()
+    close(a)
+  end), true)
+end)
+
 -- The descriptors of a new process that are sockets, or belong to the loop.
 local function inherited()
   local pipe = assert(io.popen("ls -l /proc/self/fd 2>&1"))

@@ -868,6 +868,19 @@ local group, sourced = { ipv4 = "239.1.2.3", ipv6 = "ff12::1:2" }, { ipv4 = "232
 local iface = { ipv4 = "127.0.0.1", ipv6 = "::1%lo" }
 local loopback = { ipv4 = "127.0.0.1", ipv6 = "::1" }
 
+each("texts end at their first zero byte [50 0.1.8]", function (domain)
+  local s = new(domain)
+  for _ = 1, 2 do
+    T.returns({ true }, s.setoption, s, "mcastjoin", group[domain] .. "\0x", iface[domain] .. "\0x")
+    T.returns({ true }, s.setoption, s, "mcastleave", group[domain], iface[domain])
+    T.returns({ true }, s.setoption, s, "mcastjoin", sourced[domain], iface[domain], loopback[domain] .. "\0")
+    T.returns({ true }, s.setoption, s, "mcastleave", sourced[domain], iface[domain] .. "\0\0", loopback[domain])
+    T.returns({ true }, s.setoption, s, "mcastiface", "127.0.0.1\0x")
+  end
+  T.returns(invalid, s.setoption, s, "mcastiface", "\000127.0.0.1")
+  s:close()
+end)
+
 each("arguments of mcastjoin and mcastleave [50 5.5.4]", function (domain)
   local s = new(domain)
   for _, name in ipairs { "mcastjoin", "mcastleave" } do
@@ -1152,6 +1165,26 @@ T.test("a socket that somebody reads is no garbage [50 5.1.5] [50 0.2.4] [00 1.6
   T.same(got, { "x", false })
   T.eq(box.alive(), 0)
   out:close()
+end)
+
+T.test_if(L.descriptors(), "the system does not tell", "no socket is left [50 5.1.2] [50 5.1.5] [50 0.2.4]", function ()
+  T.eq(L.tidy(function ()
+    T.eq((socket("datagram", "local")), false)
+    for i = 1, 12 do
+      local s, address = bound()
+      local second = new()
+      T.eq((second:bind(address)), false)
+      local read, write = T.waiter(s.read, s, memory.create(4)), T.waiter(second.write, second, "x", 1, 1, address)
+      if i % 2 == 0 then run("ready") end
+      if i % 3 == 0 then
+        if not read.got then T.resume(read.co) end
+        if not write.got then T.resume(write.co) end
+      elseif i % 3 == 1 then
+        close(s, second)
+      end
+      if not read.got then L.run() end
+    end
+  end), true)
 end)
 
 -- The descriptors of a new process that are sockets, or belong to the loop.

@@ -139,6 +139,27 @@ function L.swept(f)
   return next(weak) == nil
 end
 
+-- The number of sockets that this process has open; nil where it cannot be known.
+function L.descriptors()
+  local pipe = assert(io.popen("ls -l /proc/$PPID/fd 2>&1"))
+  local text, n = pipe:read("*a"), 0
+  pipe:close()
+  if not text:find("%->") then return nil end
+  for _ in text:gmatch("%-> socket:") do n = n + 1 end
+  return n
+end
+
+-- True if `f` leaves as many sockets open as there were, when all it did has ended and what is garbage is collected.
+function L.tidy(f)
+  L.run()
+  T.gc()
+  local before = L.descriptors()
+  T.scope(f)
+  L.run()
+  T.gc()
+  return L.descriptors() == before
+end
+
 -- The message of the error that `f(...)` raises, without the position in front.
 function L.message(f, ...)
   local ok, text = pcall(f, ...)
