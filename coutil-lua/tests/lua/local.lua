@@ -509,6 +509,34 @@ each("connections made before any accept are delivered in order [50 6.7.3] [50 6
   passive:close()
 end)
 
+each("a connection that is held is accepted at once, or it is waited for [50 6.7.1] [50 5.7.4]", function (domain)
+  local passive, path = L.listener(domain)
+  local clients, count = {}, 0
+  for i = 1, 5 do
+    clients[i] = socket("stream", domain)
+    T.returns({ true }, L.await, clients[i].connect, clients[i], path)
+  end
+  for _ = 1, 3 do T.start(suspend) end
+  L.run()
+  local held
+  repeat -- at most one, also in the main thread
+    held = pack(pcall(passive.accept, passive))
+    if held[1] then
+      count = count + 1
+      T.eq(held.n, 2)
+      close(held[2])
+    end
+  until not held[1]
+  T.eq(held[2], "unable to yield")
+  T.eq(count <= 1, true)
+  while count < 5 do
+    close((L.await(passive.accept, passive)))
+    count = count + 1
+  end
+  main_only(passive, "accept")
+  close(passive, T.unpack(clients))
+end)
+
 each("those not accepted end with the passive socket [50 6.7.3]", function (domain)
   local passive, path = L.listener(domain)
   local s = socket("stream", domain)

@@ -1024,6 +1024,32 @@ T.test("several sources of one group [50 5.5.4]", function ()
   close(s, T.unpack(list))
 end)
 
+for _, domain in ipairs(L.domains) do
+  T.test_if(routed(domain), "no interface for groups", domain .. ": mcastloop [50 5.5.1]", function ()
+    local s = new(domain)
+    assert(s:bind(system.address(domain)))
+    local port = s:getaddress().port
+    local to = system.address(domain, group[domain], port)
+    assert(s:setoption("mcastjoin", group[domain]))
+    local out = new(domain)
+    -- Whether the sender's own machine receives; unknown where nothing can be sent.
+    local function loops(value)
+      T.returns({ true }, out.setoption, out, "mcastloop", value)
+      local sent = L.await(out.write, out, "group", 1, -1, to)
+      send(out, "end", L.address(domain, port))
+      local text = receive(s)
+      if text == "group" then T.eq(receive(s), "end") else T.eq(text, "end") end
+      if sent then return text == "group" end
+    end
+    if loops(true) then
+      T.eq(loops(false), false)
+      T.eq(loops(1), true)
+      T.eq(loops(nil), false)
+    end
+    close(s, out)
+  end)
+end
+
 -- close -----------------------------------------------------------------------------------------
 
 each("closing [50 5.1.1] [50 0.4.2] [00 6.4.2]", function (domain)

@@ -130,6 +130,18 @@ each("writes and reads always suspend once [50 6.2.2] [50 0.2.1] [50 6.3.1]", fu
   close(a, b)
 end)
 
+each("what is written goes out at the call [50 6.2.1] [50 5.1.3] [50 5.1.2]", function (domain)
+  local a, b = L.pair(domain)
+  local w = T.waiter(a.write, a, "at once")
+  T.eq(w.got, nil)
+  a:close() -- aborts only what is left
+  T.eq(run(), false)
+  if w.got[1] then T.same(w.got, { true }) else T.same(w.got, { false, "operation canceled", 125 }) end
+  T.eq(L.await(L.take, b), "at once")
+  T.same(pack(L.await(L.take, b)), eof)
+  close(b)
+end)
+
 each("an empty region: nothing is read, the data stay [50 6.3.6]", function (domain)
   local a, b = L.pair(domain)
   local m = memory.create("abc")
