@@ -105,8 +105,7 @@ each("the connection ends when all copies are closed [50 6.2.5] [50 5.1.5]", fun
   for _, how in ipairs { "original first", "copy first", "collected" } do
     local x, y = L.pair(domain)
     if how == "collected" then
-      local address = T.scope(function (x) pass(a, "x", x); L.run() end, x)
-      T.eq(address, nil)
+      pass(a, "x", x)
       T.eq(L.await(function () return (take(b)) end), "x") -- nobody keeps the copy
       T.gc()
       connected(x, y, "still open")
@@ -183,23 +182,20 @@ each("a listening socket arrives as a stream [50 6.3.7] [50 6.2.5]", function (d
     x, y = L.pair(domain, passive, address)
     connected(x, y, "accepted")
     close(x, y, passive)
-    local file = io.open(address)
-    T.eq(file, nil)
+    T.eq(io.open(address), nil)
   end
   close(a, b)
 end)
 
 each("a socket without a connection is passed, if it is open [50 6.2.5]", function (domain)
   local a, b = L.pair("share")
-  local passive, address = L.listener(domain)
   local s = socket("stream", domain)
   if not domain:find("^ip") then assert(s:bind(L.path())) end
   local copy = through(a, b, s)
   T.returns({ false, "socket is not connected", 107 }, copy.getaddress, copy, "peer")
   T.same(pack(L.await(L.take, copy)), { false, "socket is not connected", 107 })
   T.same(pack(L.await(copy.write, copy, "x")), { false, "broken pipe", 32 })
-  close(copy, s, a, b, passive)
-  T.eq(address ~= nil, true)
+  close(copy, s, a, b)
 end)
 
 T.test("a stream can be sent over itself [50 6.2.5]", function ()
@@ -610,7 +606,6 @@ T.test_if(L.descriptors(), "the system does not tell", "no socket is left [50 0.
     for _ = 1, 3 do T.start(function () a:write(data, 1, -1, x) end) end
     for _ = 1, 3 do run("ready") end
     close(a)
-    if b then b = nil end
   end), true)
   T.eq(L.tidy(function ()
     local a, b = L.pair("share")
