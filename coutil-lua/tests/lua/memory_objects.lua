@@ -268,8 +268,7 @@ T.test("finalizers may resize what is being read [70 6.1.4]", function ()
       end,
       find = function () return memory.find(m, number) and "!" or "" end,
       resize = function ()
-        m:resize(2 * size, number)
-        T.eq(#m, 2 * size)
+        m:resize(2 * size, number) -- and right afterwards a finalizer may do it again
         return ""
       end,
       pack = function ()

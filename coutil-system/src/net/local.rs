@@ -45,7 +45,9 @@ fn address(path: &[u8]) -> Result<SocketAddrUnix> {
 
 fn path_of(address: Option<SocketAddrAny>) -> Vec<u8> {
     let address = address.and_then(|address| SocketAddrUnix::try_from(address).ok());
-    address.and_then(|address| Some(address.path()?.to_bytes().to_vec())).unwrap_or_default()
+    let Some(path) = address.as_ref().and_then(SocketAddrUnix::path_bytes) else { return Vec::new() };
+    // One that fills the address may have its NUL in it.
+    path.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
 }
 
 fn identity(path: &OsStr) -> Option<(u64, u64)> {

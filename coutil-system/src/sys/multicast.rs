@@ -44,7 +44,11 @@ pub(crate) fn set_source_membership(
         }
     }
 
-    let request = GroupSource { interface, group: storage(group), source: storage(source) };
+    // SAFETY: all zeros are valid; and so is what lies between the fields, which the system reads.
+    let mut request: GroupSource = unsafe { std::mem::zeroed() };
+    request.interface = interface;
+    request.group = storage(group);
+    request.source = storage(source);
     // <linux/in.h>
     let option = if join { 46 } else { 47 };
     // SAFETY: the structure has the layout and the size that the option takes.
