@@ -7,7 +7,6 @@ use super::stream::{Data, check_unused};
 use super::wait::{Operation, check_process, suspend};
 use super::{Class, Reading, What, push_result};
 use crate::memory::object::{Memory, check_array};
-use crate::memory::range::span;
 use crate::raw::error::{AWAIT, DIRECT, type_error};
 use crate::raw::{Functions, args, c_int, lua_State};
 use crate::state::StateRef;
@@ -64,9 +63,7 @@ unsafe extern "C-unwind" fn write(L: *mut lua_State) -> c_int {
         let data = Data::of(L, 2);
         let operation = Operation { what: What::Write, object: 1, buffer: 0, extra: 0, guarded: false };
         suspend(L, state, operation, move |system, op| {
-            let (bytes, len) = data.bytes();
-            let span = span(i, j, len);
-            let bytes = std::slice::from_raw_parts(bytes.add(span.start), span.len);
+            let bytes = data.region(i, j);
             system.core.send(op, socket.source(), bytes, to)
         })
     }

@@ -66,9 +66,7 @@ pub(crate) unsafe extern "C-unwind" fn write<const C: usize>(L: *mut lua_State) 
         let data = Data::of(L, 2);
         let operation = Operation { what: What::Write, object: 1, buffer: 0, extra: 0, guarded: false };
         suspend(L, state, operation, move |system, op| {
-            let (bytes, len) = data.bytes();
-            let span = span(i, j, len);
-            let bytes = std::slice::from_raw_parts(bytes.add(span.start), span.len);
+            let bytes = data.region(i, j);
             system.core.write_with(op, socket.source(), bytes, passed)
         })
     }
@@ -95,7 +93,17 @@ impl Data {
         }
     }
 
-    pub(crate) unsafe fn bytes(self) -> (*const u8, usize) {
+    /// Its bytes from `i` to `j`, as they are now. They are valid until Lua runs.
+    pub(crate) unsafe fn region<'a>(self, i: i64, j: i64) -> &'a [u8] {
+        // SAFETY: as above.
+        unsafe {
+            let (bytes, len) = self.bytes();
+            let span = span(i, j, len);
+            std::slice::from_raw_parts(bytes.add(span.start), span.len)
+        }
+    }
+
+    unsafe fn bytes(self) -> (*const u8, usize) {
         match self {
             Self::String(bytes, len) => (bytes, len),
             Self::Memory(memory) => {
