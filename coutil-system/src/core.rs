@@ -121,6 +121,8 @@ pub struct Loop<W> {
     pub(crate) remote: Arc<Remote>,
     /// Sources with a reader of which it is not known whether they are ready.
     pub(crate) unknown: Vec<SourceId>,
+    /// Sources whose connection was refused at once, which is told after the next poll.
+    pub(crate) refused: Vec<SourceId>,
     /// How much output is abandoned, and keeps the loop going.
     pub(crate) abandoned: usize,
     ready: Vec<Ready>,
@@ -172,6 +174,7 @@ impl<W> Loop<W> {
             poller: None,
             remote: Arc::default(),
             unknown: Vec::new(),
+            refused: Vec::new(),
             abandoned: 0,
             ready: Vec::new(),
             mode: Mode::Loop,
@@ -518,6 +521,7 @@ impl<W> Loop<W> {
         }
         let mut wait = idle
             && self.unknown.is_empty()
+            && self.refused.is_empty()
             && self.pending() > 0
             && match self.mode {
                 Mode::Loop => true,
@@ -577,6 +581,9 @@ impl<W> Loop<W> {
             }
         }
         self.ready = ready;
+        for id in std::mem::take(&mut self.refused) {
+            self.flush(id);
+        }
         for id in std::mem::take(&mut self.unknown) {
             let Some(source) = self.sources.get_mut(id) else { continue };
             source.listed = false;

@@ -60,9 +60,10 @@ pub(crate) enum Connection {
 /// Output that waits for its turn, or for room.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// A connection attempt is going on. `former` is who abandoned it.
+    /// A connection attempt is going on, or was refused at once. `former` is who abandoned it.
     Connect {
         former: Option<usize>,
+        refused: Option<Error>,
     },
     /// The bytes of a write from `sent` on are still to be sent, and before the first of them a descriptor.
     Write {
@@ -204,6 +205,7 @@ impl Source {
     pub(crate) fn advance(&mut self) -> Option<(Item, Result<()>)> {
         let mut item = self.queue.pop_front()?;
         let result = match &mut item.output {
+            Output::Connect { refused: Some(error), .. } => Some(Err(*error)),
             Output::Connect { .. } => match self.write {
                 // The descriptor has told that the attempt is over.
                 Readiness::Ready => Some(match rustix::net::sockopt::socket_error(&self.fd) {

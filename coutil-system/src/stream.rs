@@ -18,7 +18,7 @@ impl Source {
         for item in &mut self.queue {
             if item.op == op {
                 item.op = OpId::NONE;
-                if let Output::Connect { former } = &mut item.output {
+                if let Output::Connect { former, .. } = &mut item.output {
                     *former = by;
                 }
                 abandoned += usize::from(item.is_abandoned());
@@ -151,7 +151,7 @@ impl<W> Loop<W> {
         match (source.connection, source.queue.front(), source.delayed) {
             (Connection::Connected, ..) => Err(Error::ALREADY_CONNECTED),
             (Connection::Connecting, Some(item), _) => match item.output {
-                Output::Connect { former } if item.op == OpId::NONE && former == Some(by) => Ok(()),
+                Output::Connect { former, .. } if item.op == OpId::NONE && former == Some(by) => Ok(()),
                 _ => Err(Error::IN_PROGRESS),
             },
             (Connection::Connecting, None, _) => Err(Error::IN_PROGRESS),
@@ -312,8 +312,12 @@ impl<W> Loop<W> {
             Err(error) => return Err(error.into()),
         };
         if let Some(error) = refused {
+            // It is told in the next pass; until then it counts as an attempt for whatever comes behind it.
+            source.connection = Connection::Connecting;
+            let output = Output::Connect { former: None, refused: Some(error.into()) };
+            source.queue.push_back(Item { op, output });
             self.start(op, id, Outcome::Elapsed);
-            self.finish(op, Err(error.into()));
+            self.refused.push(id);
             return Ok(());
         }
         // Only what the poller tells from now on counts: it may be registered since an attempt that failed.
@@ -329,7 +333,7 @@ impl<W> Loop<W> {
         let source = self.source(id)?;
         source.connection = Connection::Connecting;
         source.bound = true;
-        source.queue.push_back(Item { op, output: Output::Connect { former: None } });
+        source.queue.push_back(Item { op, output: Output::Connect { former: None, refused: None } });
         self.start(op, id, Outcome::Elapsed);
         Ok(())
     }
