@@ -20,6 +20,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 /// writes with descriptors together.
 const DESCRIPTORS: usize = 64;
 
+/// The longest path, in bytes.
+const LONGEST: usize = 107;
+
 /// A socket that was received from another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -39,6 +42,10 @@ pub enum Received {
 
 /// The address of a path; the empty path is an unnamed address of the system's choice.
 fn address(path: &[u8]) -> Result<SocketAddrUnix> {
+    // The last byte is for a NUL: not every system, nor every program, can do without.
+    if path.len() > LONGEST {
+        return Err(Error::from(Errno::NAMETOOLONG));
+    }
     let path = CString::new(path).map_err(|_| Error::INVALID)?;
     SocketAddrUnix::new(&*path).map_err(Error::from)
 }
