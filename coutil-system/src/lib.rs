@@ -3,7 +3,8 @@
 //! - [`EventLoop`]: runs tasks, and the futures of timers and sockets, on the thread of whoever calls it.
 //! - [`TcpListener`], [`TcpStream`]: TCP for futures.
 //! - [`core`]: the loop without futures, generic over who waits, for hosts of another kind: an interpreter with coroutines.
-//! - [`net`], [`time`]: addresses and clocks. [`Error`]: the same texts on every system.
+//! - [`net`], [`time`]: addresses, names and clocks. [`unblock`]: calls that block, as those for names do.
+//!   [`Error`]: the same texts on every system.
 //!
 //! ```
 //! use coutil_system::{EventLoop, Result, TcpListener, TcpStream};
@@ -41,12 +42,12 @@
 //!
 //! # How it works
 //!
-//! There is no thread and nothing global: a loop makes progress while somebody [runs](EventLoop::run) it. It goes in
-//! *passes*. A pass delivers the timers that have expired, by deadline; then those who [yielded](EventLoop::yield_now), newest
-//! first; then it looks at the descriptors, or waits for them if there is nothing else to do; then it runs the tasks that
-//! were woken, and delivers what has become ready: connections accepted first, the rest in the order in which it was
-//! started. While there is something to deliver, descriptors are looked at not in each pass but after some dozens of
-//! operations, or a few milliseconds.
+//! There is no thread (but for what is [unblocked](unblock)) and nothing global: a loop makes progress while somebody
+//! [runs](EventLoop::run) it. It goes in *passes*. A pass delivers the timers that have expired, by deadline; then those who
+//! [yielded](EventLoop::yield_now), newest first; then it looks at the descriptors, or waits for them if there is nothing
+//! else to do; then it runs the tasks that were woken, and delivers what has become ready: connections accepted first,
+//! the rest in the order in which it was started. While there is something to deliver, descriptors are looked at not in
+//! each pass but after some dozens of operations, or a few milliseconds.
 //!
 //! Descriptors are registered once, edge-triggered: epoll(7). To read is to wait until there is something, and to take it
 //! at the moment of delivery, so that a read that is cancelled has taken nothing. To write is to send at once what the system
@@ -63,7 +64,7 @@
 //! - Tested on Linux. Elsewhere the poller of `polling` is used as it is: untested. Not for Windows.
 //! - One thread at a time runs a loop, and its tasks on that thread. For parallel work there are other executors; the
 //!   futures of this crate run on any of them.
-//! - TCP only, and addresses, not names: to look up a name would block.
+//! - TCP only.
 //! - There are no `AsyncRead` and `AsyncWrite`, which cannot tell that somebody has given up a read.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -77,6 +78,7 @@ mod event_loop;
 pub mod futures;
 pub mod net;
 mod operation;
+mod pool;
 mod remote;
 mod schedule;
 mod source;
@@ -89,6 +91,7 @@ pub mod time;
 pub use async_task::Task;
 pub use error::{Error, Result};
 pub use event_loop::EventLoop;
+pub use pool::unblock;
 pub use source::Kind;
 pub use tcp::{TcpListener, TcpStream};
 

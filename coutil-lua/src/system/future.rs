@@ -4,8 +4,9 @@
 //! in the state under a number; `await` suspends the coroutine while the loop runs the future; what it resolves to waits
 //! in the same way for `finish`, which converts it. Conversions are `mlua`'s, and run while nothing of ours is borrowed.
 
-use super::wait::{Operation, check_process, suspend};
-use super::{System, What};
+use super::System;
+use super::task::{self, AnyOutput, Output};
+use super::wait::{check_process, suspend};
 use crate::raw::{Functions, args, c_int, compat, error, guard, lua_State};
 use crate::state::StateRef;
 use crate::suspend::check_yieldable;
@@ -16,7 +17,7 @@ use rustc_hash::FxHashMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 pub(crate) const FUNCTIONS: Functions<'_> = &[(c"check", check)];
 pub(crate) const AWAITS: Functions<'_> = &[(c"await", await_future)];
@@ -25,18 +26,13 @@ pub(crate) const AWAITS: Functions<'_> = &[(c"await", await_future)];
 type Give = Box<dyn FnOnce(&Lua) -> Result<MultiValue> + Send>;
 
 /// What a future resolves to, or the message of its error.
-type Output = std::result::Result<Give, String>;
-
-/// A future that the loop runs.
-pub(crate) type Task = async_task::Task<Output>;
+type Resolved = std::result::Result<Give, String>;
 
 /// Futures that are about to be awaited, and what became of those that were.
 #[derive(Default)]
 pub(crate) struct Futures {
-    /// By the index of the operation.
-    pub(crate) tasks: FxHashMap<usize, Task>,
-    made: FxHashMap<i64, Pin<Box<dyn Future<Output = Output> + Send>>>,
-    resolved: FxHashMap<i64, Output>,
+    made: FxHashMap<i64, Pin<Box<dyn Future<Output = AnyOutput> + Send>>>,
+    resolved: FxHashMap<i64, Resolved>,
     last: i64,
 }
 
@@ -69,48 +65,34 @@ unsafe extern "C-unwind" fn await_future(L: *mut lua_State) -> c_int {
         let number = args::check_integer(L, error::AWAIT, 1);
         check_yieldable(L);
         check_process(L, state);
-        let operation = Operation { what: What::Future, object: 0, buffer: 0, extra: 0, guarded: true };
-        suspend(L, state, operation, move |system, op| start(system, op, number))
+        suspend(L, state, task::OPERATION, move |system, op| start(system, op, number))
     }
 }
 
 fn start(system: &mut System, op: OpId, number: i64) -> coutil_system::Result<()> {
     match system.futures.made.remove(&number) {
-        Some(future) => {
-            let task = system.core.spawn(op, future)?;
-            system.futures.tasks.insert(op.index(), task);
-            Ok(())
-        }
+        Some(future) => system.spawn(op, future),
         None => Err(coutil_system::Error::from_code(libc::EINVAL)),
     }
 }
 
-/// Pushes the results of `await` for an operation whose future has ended. [-0, +2]
-pub(crate) unsafe fn results(L: *mut lua_State, state: StateRef, op: OpId) -> c_int {
-    // SAFETY: what is taken out of the state has a destructor, and is put back before Lua is called.
-    unsafe {
-        let task = state.try_with(|state| state.system().futures.tasks.remove(&op.index()));
-        let output = guard(|| {
-            let mut task = task.ok().flatten()?;
-            // It is done: this does not wait.
-            match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(output) => Some(output),
-                Poll::Pending => None,
-            }
-        });
-        let output: Output = match output {
-            Ok(Some(output)) => output,
-            _ => Err("the future was cancelled".to_owned()),
-        };
-        let number = state.touch(|state| {
-            let futures = &mut state.system().futures;
-            let number = futures.number();
-            futures.resolved.insert(number, output);
-            number
-        });
-        ffi::lua_pushlightuserdata(L, (&raw const RESOLVED).cast_mut().cast());
-        ffi::lua_pushinteger(L, number as ffi::lua_Integer);
-        2
+/// The results of `await`: where `finish` finds it.
+impl Output for Option<Resolved> {
+    unsafe fn push(&mut self, L: *mut lua_State, state: StateRef) -> c_int {
+        // SAFETY: what has a destructor goes into the state before Lua is called.
+        unsafe {
+            let number = state.touch(|state| {
+                let futures = &mut state.system().futures;
+                let number = futures.number();
+                if let Some(resolved) = self.take() {
+                    futures.resolved.insert(number, resolved);
+                }
+                number
+            });
+            ffi::lua_pushlightuserdata(L, (&raw const RESOLVED).cast_mut().cast());
+            ffi::lua_pushinteger(L, number as ffi::lua_Integer);
+            2
+        }
     }
 }
 
@@ -184,9 +166,11 @@ where
             Err(panic) => Poll::Ready(Err(format!("internal error: {}", panic.message()))),
         });
         let future = Box::pin(async move {
-            let result = guarded.await?;
-            let give: Give = Box::new(move |lua| result.into_lua_multi(lua));
-            Ok(give)
+            let resolved: Resolved = match guarded.await {
+                Ok(result) => Ok(Box::new(move |lua| result.into_lua_multi(lua))),
+                Err(message) => Err(message),
+            };
+            Box::new(Some(resolved)) as AnyOutput
         });
         with_system(lua, |system| {
             let number = system.futures.number();

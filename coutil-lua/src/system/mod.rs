@@ -7,9 +7,11 @@ pub(crate) mod address;
 pub(crate) mod datagram;
 pub(crate) mod future;
 pub(crate) mod local;
+pub(crate) mod names;
 pub(crate) mod run;
 pub(crate) mod socket;
 pub(crate) mod stream;
+pub(crate) mod task;
 pub(crate) mod time;
 pub(crate) mod wait;
 
@@ -84,6 +86,8 @@ impl Delivering {
 
 /// What the library keeps of this for a Lua state.
 pub(crate) struct System {
+    /// Dropped before the loop: a task that is woken when that is gone is dropped by whoever wakes it, whatever that holds.
+    pub(crate) tasks: task::Tasks,
     pub(crate) core: Loop<Waiter>,
     pub(crate) delivering: Delivering,
     /// The operation that a coroutine is about to start.
@@ -112,6 +116,7 @@ pub(crate) struct System {
 impl System {
     pub(crate) fn new() -> Self {
         Self {
+            tasks: task::Tasks::default(),
             core: Loop::new(),
             delivering: Delivering::NONE,
             preparing: OpId::NONE,
@@ -139,6 +144,7 @@ impl System {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     Address,
+    AddressList,
     TcpStream,
     TcpListener,
     Udp,
@@ -148,11 +154,12 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 8;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
             Self::Address => c"coutil:netaddress",
+            Self::AddressList => c"coutil:netaddrlist",
             Self::TcpStream => c"coutil:tcpactive",
             Self::TcpListener => c"coutil:tcppassive",
             Self::Udp => c"coutil:udp",
@@ -168,7 +175,7 @@ pub(crate) const FUNCTIONS: &[Functions<'_>] =
     &[run::FUNCTIONS, time::FUNCTIONS, address::FUNCTIONS, socket::FUNCTIONS];
 
 /// The functions of the module that await.
-pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS];
+pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS, names::AWAITS];
 
 /// Makes the classes, at the first call. [-0, +0] Raises for memory.
 pub(crate) unsafe fn make_classes(L: *mut lua_State) {
@@ -191,6 +198,7 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
         }
         use socket::{LOCAL, LOCAL_LISTENER, SHARE, TCP, TCP_LISTENER, UDP, metamethods};
         new_class(L, Class::Address, address::METAMETHODS, &[], &[]);
+        new_class(L, Class::AddressList, names::METAMETHODS, names::METHODS, &[]);
         new_class(L, Class::TcpStream, &metamethods::<TCP>(), socket::TCP_METHODS, stream::TCP_AWAITS);
         new_class(
             L,

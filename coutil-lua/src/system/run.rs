@@ -247,7 +247,7 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
                 Some((*core.waiter(op)?, core.outcome(op)?))
             });
             let Some((waiter, outcome)) = found else { break };
-            make(L, waiter.what, outcome);
+            make(L, state, op, waiter.what, outcome);
             let held = state.touch(|state| state.system().core.is_held(op));
             if !held {
                 break;
@@ -274,7 +274,7 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
 }
 
 /// Makes what the results of an operation need. [-0, +some] May raise, and run finalizers.
-unsafe fn make(L: *mut lua_State, what: What, outcome: Outcome) {
+unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome: Outcome) {
     // SAFETY: as the callees.
     unsafe {
         match (outcome, what) {
@@ -283,6 +283,7 @@ unsafe fn make(L: *mut lua_State, what: What, outcome: Outcome) {
             }
             (Outcome::Try, What::Accept { domain }) => super::socket::push_accepted(L, domain),
             (Outcome::Try, What::Read { kind: Reading::Sockets, .. }) => super::local::push_received(L),
+            (Outcome::Elapsed, What::Future) => super::task::push_results(L, state, op),
             _ => {}
         }
     }
@@ -329,7 +330,7 @@ unsafe fn attempt(
                 }
             }
             (Outcome::Try, What::Accept { .. }) => super::socket::accept(L, state, op),
-            (Outcome::Elapsed, What::Future) => Attempted::Results(super::future::results(L, state, op)),
+            (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state)),
             _ => {
                 ffi::lua_pushboolean(L, 1);
                 Attempted::Results(1)

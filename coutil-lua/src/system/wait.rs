@@ -7,8 +7,9 @@
 //! Places are filled in ahead of the operation, as a table that grows may run finalizers; from then on until the coroutine
 //! suspends nothing is allocated.
 
+use super::task::Left;
 use super::{Delivering, System, Waiter, What, upvalue};
-use crate::raw::{c_int, error, lua_State};
+use crate::raw::{c_int, error, guard, lua_State};
 use crate::state::{self, StateRef, field};
 use crate::suspend::{self, Await};
 use coutil_system::core::OpId;
@@ -153,19 +154,25 @@ pub(crate) unsafe fn is_cancelled(L: *mut lua_State, state: StateRef) -> bool {
 pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, op: OpId) {
     // SAFETY: the coroutine runs, is closed or is anchored by the caller.
     unsafe {
-        state.with(L, |state| state.system().forget(op));
+        let left = match state.try_with(|state| state.system().forget(op)) {
+            Ok(left) => left,
+            Err(panic) => panic.raise(L),
+        };
+        // Not under the borrow: it may hold anything.
+        let _ = guard(|| drop(left));
         release(L, state, op.index());
     }
 }
 
 impl System {
-    /// Ends an operation.
-    pub(crate) fn forget(&mut self, op: OpId) {
-        let Some(waiter) = self.core.waiter(op).copied() else { return };
-        self.futures.tasks.remove(&op.index());
+    /// Ends an operation. What is left of its task is to be dropped.
+    pub(crate) fn forget(&mut self, op: OpId) -> Option<Left> {
+        let waiter = self.core.waiter(op).copied()?;
+        let left = self.tasks.take(op);
         self.core.cancel_as(op, Some(waiter.thread as usize));
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         self.ended(waiter.thread, op);
+        Some(left)
     }
 
     /// Forgets the address that a datagram read has, if it has one.
@@ -439,6 +446,7 @@ pub(crate) unsafe fn suspend(
                     {
                         // An error ended that wait where nothing told us.
                         system.core.cancel(former);
+                        system.tasks.take(former);
                     }
                 }
                 if let Err(error) = start(system, op) {

@@ -1,7 +1,8 @@
-//! Addresses, and the calls of the system for sockets that never wait.
+//! Addresses and names, and the calls of the system for sockets that never wait.
 
 pub mod address;
 mod local;
+pub mod names;
 mod options;
 mod tcp;
 mod udp;

@@ -1,0 +1,256 @@
+//! Calls that block, on the threads of the crate `blocking`.
+//!
+//! That pool is one for the process, and so is its limit: it is left as it is, as the program that it belongs to may have
+//! set it. What this crate puts there is limited here, by a queue in front of it. So it needs neither to set the limit of the
+//! pool, which cannot be asked for, nor the environment variable that the pool reads.
+//!
+//! The queue is one of calls, not of futures that wait for their turn: nothing is woken while a lock is held, as whoever is
+//! woken may be dropped by that.
+
+use async_task::{Builder, Runnable};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// How many calls run at a time: `UV_THREADPOOL_SIZE` as libuv understands it, 4 if it is not set.
+fn limit(variable: Option<&str>) -> usize {
+    match variable {
+        // As atoi(3): what is no number is 0.
+        Some(text) => {
+            let text = text.trim_start();
+            let text = text.strip_prefix('+').unwrap_or(text);
+            let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+            match &text[..end] {
+                "" => 1,
+                digits => digits.parse().unwrap_or(usize::MAX).clamp(1, 1024),
+            }
+        }
+        None => 4,
+    }
+}
+
+#[derive(Default)]
+struct Calls {
+    /// How many threads make calls.
+    running: usize,
+    waiting: VecDeque<Runnable>,
+}
+
+struct Gate {
+    limit: usize,
+    calls: Mutex<Calls>,
+}
+
+impl Gate {
+    /// The one of the process.
+    fn get() -> &'static Self {
+        static GATE: OnceLock<Gate> = OnceLock::new();
+        GATE.get_or_init(|| {
+            let variable = std::env::var_os("UV_THREADPOOL_SIZE");
+            let limit = limit(variable.map(|text| text.to_string_lossy().into_owned()).as_deref());
+            Self { limit, calls: Mutex::default() }
+        })
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&'static self, call: Runnable) {
+        let mut calls = self.calls();
+        if calls.running == self.limit {
+            calls.waiting.push_back(call);
+            return;
+        }
+        calls.running += 1;
+        drop(calls);
+        blocking::unblock(|| self.work(call)).detach();
+    }
+
+    /// Makes calls until none is left. One whose future was dropped is not made.
+    fn work(&self, mut call: Runnable) {
+        loop {
+            // The panic of a call is passed on; others are of those who are woken.
+            let _ = catch_unwind(AssertUnwindSafe(|| call.run()));
+            let mut calls = self.calls();
+            match calls.waiting.pop_front() {
+                Some(next) => call = next,
+                None => {
+                    calls.running -= 1;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Makes a call that blocks, on another thread: of the pool of the crate `blocking`, which starts them when they are needed.
+/// It can be awaited on any executor.
+///
+/// At most as many of these calls run at a time, in the whole process, as the environment variable `UV_THREADPOOL_SIZE` said
+/// at the first one (1 to 1024; 4 if it is not set), and never more than the pool has threads; the others wait for their
+/// turn. If the future is dropped, a call that has not begun is not made; one that has begun goes on, and what it returns
+/// is dropped.
+///
+/// In a child of fork(2) the threads of the parent do not exist: there the future never is ready if the parent has used
+/// them.
+///
+/// ```
+/// use coutil_system::EventLoop;
+///
+/// let events = EventLoop::new()?;
+/// let length = events.block_on(coutil_system::unblock(|| std::fs::metadata("Cargo.toml").map(|file| file.len())))?;
+/// assert!(length? > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+///
+/// The future panics if the call did.
+pub async fn unblock<T, F>(call: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let gate = Gate::get();
+    let call = Builder::new().propagate_panic(true).spawn(|()| async { call() }, |call| gate.put(call));
+    let (runnable, task) = call;
+    runnable.schedule();
+    task.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_lite::future::{block_on, poll_once};
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier, mpsc};
+
+    /// The tests share the queue, and need all of it.
+    fn alone() -> std::sync::MutexGuard<'static, ()> {
+        static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    #[test]
+    fn the_limit_is_that_of_libuv() {
+        for (variable, expected) in [
+            (None, 4),
+            (Some("8"), 8),
+            (Some(" 12 threads"), 12),
+            (Some("+3"), 3),
+            (Some("1024"), 1024),
+            (Some("1025"), 1024),
+            (Some("99999999999999999999999"), 1024),
+            (Some("0"), 1),
+            (Some("-1"), 1),
+            (Some(""), 1),
+            (Some("many"), 1),
+        ] {
+            assert_eq!(limit(variable), expected, "{variable:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_calls_run_than_the_limit_says() {
+        let _alone = alone();
+        let limit = limit(std::env::var("UV_THREADPOOL_SIZE").ok().as_deref());
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // The first ones wait for each other, so that many do run at a time.
+        let together = Arc::new(Barrier::new(limit));
+        let calls = (0..limit * 4).map(|number| {
+            let (running, most, together) = (running.clone(), most.clone(), together.clone());
+            unblock(move || {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                if number < limit {
+                    together.wait();
+                }
+                running.fetch_sub(1, Ordering::SeqCst);
+            })
+        });
+        let threads: Vec<_> = calls.map(|call| std::thread::spawn(|| block_on(call))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(most.load(Ordering::SeqCst) <= limit);
+    }
+
+    #[test]
+    fn what_has_not_begun_is_not_called() {
+        let _alone = alone();
+        let limit = limit(std::env::var("UV_THREADPOOL_SIZE").ok().as_deref());
+        let (go, gone) = mpsc::channel::<()>();
+        let gone = Arc::new(std::sync::Mutex::new(gone));
+        let blockers: Vec<_> = (0..limit)
+            .map(|_| {
+                let gone = gone.clone();
+                let mut call = Box::pin(unblock(move || {
+                    let _ = gone.lock().unwrap().recv();
+                }));
+                assert!(block_on(poll_once(&mut call)).is_none());
+                call
+            })
+            .collect();
+        let (called, calls) = mpsc::channel();
+        {
+            let called = called.clone();
+            let mut late = pin!(unblock(move || called.send("dropped").unwrap()));
+            assert!(block_on(poll_once(&mut late)).is_none());
+        }
+        drop(go);
+        blockers.into_iter().for_each(block_on);
+        block_on(unblock(move || called.send("last").unwrap()));
+        assert_eq!(calls.iter().collect::<Vec<_>>(), ["last"]);
+    }
+
+    #[test]
+    fn a_call_that_has_begun_goes_on_and_its_result_is_dropped() {
+        let _alone = alone();
+        struct Result(mpsc::Sender<&'static str>);
+        impl Drop for Result {
+            fn drop(&mut self) {
+                let _ = self.0.send("dropped");
+            }
+        }
+        let (tell, told) = mpsc::channel();
+        let (begin, begun) = mpsc::channel::<()>();
+        let (go, gone) = mpsc::channel::<()>();
+        let mut call = Box::pin(unblock(move || {
+            begin.send(()).unwrap();
+            gone.recv().unwrap();
+            Result(tell)
+        }));
+        assert!(block_on(poll_once(&mut call)).is_none());
+        begun.recv().unwrap();
+        drop(call);
+        go.send(()).unwrap();
+        assert_eq!(told.recv(), Ok("dropped"));
+    }
+
+    #[test]
+    fn whoever_is_woken_may_be_dropped_by_that() {
+        let _alone = alone();
+        for _ in 0..20 {
+            let schedule = |runnable: Runnable| drop(runnable);
+            let tasks: Vec<_> = (0..50)
+                .map(|_| {
+                    let (runnable, task) = async_task::spawn(unblock(std::thread::yield_now), schedule);
+                    runnable.run();
+                    task
+                })
+                .collect();
+            block_on(unblock(|| ()));
+            drop(tasks);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_passed_on_and_gives_its_turn_back() {
+        let _alone = alone();
+        for _ in 0..8 {
+            let result = std::panic::catch_unwind(|| block_on(unblock(|| panic!("of the test"))));
+            assert!(result.is_err());
+        }
+        assert_eq!(block_on(unblock(|| 1)), 1);
+    }
+}
