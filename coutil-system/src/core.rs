@@ -192,7 +192,7 @@ impl<W> Loop<W> {
 
     // Operations
 
-    /// Makes an operation, which is held: it counts as pending, and is to be started or removed.
+    /// Makes an operation, which is held: it is to be started or removed, and does not count as pending before.
     #[inline]
     pub fn hold(&mut self, waiter: W) -> OpId {
         self.schedule.hold(Entry { waiter, outcome: Outcome::Elapsed, source: SourceId::NONE })
@@ -348,9 +348,9 @@ impl<W> Loop<W> {
         self.schedule.set_now(time::monotonic());
     }
 
-    /// How many operations and abandoned outputs there are. [`Mode::Loop`] lasts until there is none.
+    /// How many operations wait, and how many outputs were abandoned. [`Mode::Loop`] lasts until there is none.
     pub fn pending(&self) -> usize {
-        self.schedule.len() + self.abandoned
+        self.schedule.waiting() + self.abandoned
     }
 
     /// How many passes have begun.

@@ -46,6 +46,12 @@ enum Place {
     Deferred,
 }
 
+impl Place {
+    const fn is_held(self) -> bool {
+        matches!(self, Self::Held | Self::HeldInZero(_))
+    }
+}
+
 /// Which of the two zero lists.
 type Side = bool;
 
@@ -72,6 +78,8 @@ const EMPTY: List = List { front: NIL, back: NIL };
 /// See the [module](self).
 pub(crate) struct Schedule<W> {
     ops: Table<Op<W>>,
+    /// How many of them are held.
+    held: usize,
     now: u64,
     start: u64,
     /// A pass visits the one list, and fills the other.
@@ -101,6 +109,7 @@ impl<W> Schedule<W> {
     pub(crate) const fn new() -> Self {
         Self {
             ops: Table::new(),
+            held: 0,
             now: 0,
             start: 0,
             zero: [EMPTY; 2],
@@ -127,6 +136,11 @@ impl<W> Schedule<W> {
         self.ops.len()
     }
 
+    /// How many operations wait: those that are not held.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ops.len() - self.held
+    }
+
     /// The index of the next operation that is made.
     pub(crate) fn next_index(&self) -> usize {
         self.ops.next_index()
@@ -135,6 +149,7 @@ impl<W> Schedule<W> {
     /// Makes an operation, which is held.
     pub(crate) fn hold(&mut self, waiter: W) -> OpId {
         self.start += 1;
+        self.held += 1;
         let op = Op { place: Place::Held, prev: NIL, next: NIL, start: self.start, id: Id::NONE, waiter };
         let id = self.ops.insert(op);
         if let Some(op) = self.ops.get_mut(id) {
@@ -158,7 +173,7 @@ impl<W> Schedule<W> {
     /// Whether it is held.
     #[inline]
     pub(crate) fn is_held(&self, id: OpId) -> bool {
-        self.ops.get(id).is_some_and(|op| matches!(op.place, Place::Held | Place::HeldInZero(_)))
+        self.ops.get(id).is_some_and(|op| op.place.is_held())
     }
 
     /// Starts a zero-delay suspension.
@@ -186,6 +201,7 @@ impl<W> Schedule<W> {
             Some(Op { place: place @ Place::HeldInZero(_), .. }) => {
                 if let Place::HeldInZero(side) = *place {
                     *place = Place::Zero(side);
+                    self.held -= 1;
                 }
                 true
             }
@@ -257,7 +273,9 @@ impl<W> Schedule<W> {
     /// Ends an operation, wherever it stands.
     pub(crate) fn remove(&mut self, id: OpId) -> Option<W> {
         self.leave(id);
-        self.ops.remove(id).map(|op| op.waiter)
+        let op = self.ops.remove(id)?;
+        self.held -= usize::from(op.place.is_held());
+        Some(op.waiter)
     }
 
     /// Ends an operation if it is held, as after its delivery. False if it was started again.
@@ -303,6 +321,7 @@ impl<W> Schedule<W> {
         let (id, next) = (op.id, op.next);
         op.place = Place::HeldInZero(filled);
         op.next = NIL;
+        self.held += 1;
         self.zero[visited].front = next;
         match self.at(next) {
             Some(op) => op.prev = NIL,
@@ -352,6 +371,7 @@ impl<W> Schedule<W> {
                 && op.start == key & !(1 << 63)
             {
                 op.place = Place::Held;
+                self.held += 1;
                 return Some(id);
             }
         }
@@ -395,6 +415,8 @@ impl<W> Schedule<W> {
 
     fn set_place(&mut self, id: OpId, place: Place) {
         if let Some(op) = self.ops.get_mut(id) {
+            self.held += usize::from(place.is_held());
+            self.held -= usize::from(op.place.is_held());
             op.place = place;
         }
     }
@@ -407,8 +429,8 @@ impl<W> Schedule<W> {
         self.leave(id);
         self.start += 1;
         let start = self.start;
+        self.set_place(id, place);
         if let Some(op) = self.ops.get_mut(id) {
-            op.place = place;
             op.start = start;
         }
         true

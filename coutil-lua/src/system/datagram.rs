@@ -61,7 +61,7 @@ unsafe extern "C-unwind" fn write(L: *mut lua_State) -> c_int {
         let j = args::opt_integer(L, AWAIT, 4, -1);
         check_process(L, state);
         let data = Data::of(L, 2);
-        let operation = Operation { what: What::Write, object: 1, buffer: 0, extra: 0, guarded: false };
+        let operation = Operation::on(1, What::Write);
         suspend(L, state, operation, move |system, op| {
             let bytes = data.region(i, j);
             system.core.send(op, socket.source(), bytes, to)
@@ -89,7 +89,7 @@ unsafe extern "C-unwind" fn read(L: *mut lua_State) -> c_int {
         check_process(L, state);
         let extra = if address.is_some() { 5 } else { 0 };
         let what = What::Read { memory, i, j, kind: Reading::Datagram };
-        let operation = Operation { what, object: 1, buffer: 2, extra, guarded: true };
+        let operation = Operation { what, object: 1, buffer: 2, extra };
         suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
     }
 }

@@ -160,7 +160,7 @@ unsafe extern "C-unwind" fn connect<const C: usize>(L: *mut lua_State) -> c_int 
         if let Err(error) = state.touch(|state| state.system().core.check_connect(source, by)) {
             return fail_at_once(L, error);
         }
-        let operation = Operation { what: What::Connect, object: 1, buffer: 0, extra: 0, guarded: false };
+        let operation = Operation::on(1, What::Connect);
         suspend(L, state, operation, move |system, op| system.core.connect_local(op, source, path, by))
     }
 }

@@ -35,8 +35,10 @@ pub(crate) mod upvalue {
 /// What a coroutine waits for.
 #[derive(Clone, Copy)]
 pub(crate) enum What {
-    /// Time, or its turn.
+    /// Its turn.
     Suspend,
+    /// Time.
+    Sleep,
     /// Bytes, for a memory from `i` to `j` as it is when they come.
     Read {
         memory: Memory,
@@ -91,6 +93,7 @@ pub(crate) struct System {
     pub(crate) core: Loop<Waiter>,
     pub(crate) delivering: Delivering,
     /// The operation that a coroutine is about to start.
+    #[cfg(feature = "lua51")]
     pub(crate) preparing: OpId,
     /// The operation that the loop is about to deliver, until its coroutine is resumed.
     pub(crate) current: OpId,
@@ -119,6 +122,7 @@ impl System {
             tasks: task::Tasks::default(),
             core: Loop::new(),
             delivering: Delivering::NONE,
+            #[cfg(feature = "lua51")]
             preparing: OpId::NONE,
             current: OpId::NONE,
             running: false,

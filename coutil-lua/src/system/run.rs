@@ -43,18 +43,15 @@ pub(crate) unsafe extern "C-unwind" fn run(L: *mut lua_State) -> c_int {
         ffi::lua_settop(L, 0);
         #[cfg(feature = "lua55")]
         push_reset(L);
+        #[cfg(feature = "lua51")]
         wait::drop_orphan(L, state);
         let outer = state.touch(|state| std::mem::replace(&mut state.system().delivering, Delivering::NONE));
-        // If a close resumed this coroutine, that operation is over: it would keep the loop going.
-        if state.touch(|state| state.system().settle(outer.op)) {
-            release(L, state, outer.op.index());
-        }
         ffi::lua_pushvalue(L, ffi::lua_upvalueindex(3));
         let status = ffi::lua_pcall(L, 0, 1, 0);
         state.touch(|state| {
             let system = state.system();
             system.running = false;
-            system.delivering = Delivering { thread: outer.thread, op: OpId::NONE };
+            system.delivering = outer;
             // What an error, as for lack of memory, kept from being delivered is delivered later.
             let current = std::mem::replace(&mut system.current, OpId::NONE);
             system.core.put_back(current);
@@ -191,11 +188,6 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
 
 #[inline]
 fn next(system: &mut super::System) -> Step {
-    if system.preparing != OpId::NONE {
-        // All coroutines are suspended: it was given up by an error. Its anchors go with the next one that has its place.
-        let orphan = std::mem::replace(&mut system.preparing, OpId::NONE);
-        system.settle(orphan);
-    }
     if system.closed > 0 && system.closed_in != system.core.passes() {
         return Step::ForgetClosed;
     }
@@ -204,7 +196,7 @@ fn next(system: &mut super::System) -> Step {
             let elapsed = system.core.outcome(op) == Some(Outcome::Elapsed);
             let Some(waiter) = system.core.waiter(op) else { return Step::CheckErrors };
             match waiter.what {
-                What::Suspend if elapsed => {
+                What::Suspend | What::Sleep if elapsed => {
                     system.delivering = Delivering { thread: waiter.thread, op };
                     Step::Resume(waiter.thread, op)
                 }
@@ -252,7 +244,7 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
             if !held {
                 break;
             }
-            if !is_waiting(waiter.thread, state) {
+            if !is_waiting(waiter.thread, op, waiter.what, state) {
                 wait::cancel(L, state, op);
                 break;
             }
@@ -361,11 +353,7 @@ unsafe fn hand_over(
             crate::report::report_text(L, co, c"stack overflow (too many values)");
         } else {
             ffi::lua_xmove(L, co, count);
-            // It is anchored here too, as it may end its operation by a `run` of its own.
-            ffi::lua_pushthread(co);
-            ffi::lua_xmove(co, L, 1);
             resume_for(L, state, co, count, Some(warning));
-            ffi::lua_pop(L, 1);
         }
         let ended = state.touch(|state| {
             let system = state.system();
@@ -411,8 +399,10 @@ unsafe fn forget_closed(L: *mut lua_State, state: StateRef, all: bool) {
 pub(crate) unsafe fn tell_closed(L: *mut lua_State, state: StateRef, op: OpId) {
     // SAFETY: the coroutine is anchored by its operation.
     unsafe {
-        match state.touch(|state| state.system().core.waiter(op).map(|waiter| waiter.thread)) {
-            Some(co) if is_waiting(co, state) => hand_over(L, state, op, co, 2, CLOSE_WARNING),
+        match state.touch(|state| state.system().core.waiter(op).copied()) {
+            Some(Waiter { thread, what }) if is_waiting(thread, op, what, state) => {
+                hand_over(L, state, op, thread, 2, CLOSE_WARNING);
+            }
             waiting => {
                 ffi::lua_pop(L, 2);
                 if waiting.is_some() {
@@ -455,7 +445,7 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
             let mut text = String::from("coutil: operations of the event loop\n");
             let _ = state.system().core.describe(&mut text, |waiter| {
                 let what = match waiter.what {
-                    What::Suspend => "suspend",
+                    What::Suspend | What::Sleep => "suspend",
                     What::Read { .. } => "read",
                     What::Accept { .. } => "accept",
                     What::Connect => "connect",

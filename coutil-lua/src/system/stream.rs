@@ -35,7 +35,7 @@ unsafe extern "C-unwind" fn connect(L: *mut lua_State) -> c_int {
         if let Err(error) = state.touch(|state| state.system().core.check_connect(socket.source(), by)) {
             return fail(L, error);
         }
-        let operation = Operation { what: What::Connect, object: 1, buffer: 0, extra: 0, guarded: false };
+        let operation = Operation::on(1, What::Connect);
         suspend(L, state, operation, move |system, op| system.core.connect(op, socket.source(), address, by))
     }
 }
@@ -64,7 +64,7 @@ pub(crate) unsafe extern "C-unwind" fn write<const C: usize>(L: *mut lua_State) 
             return fail(L, error);
         }
         let data = Data::of(L, 2);
-        let operation = Operation { what: What::Write, object: 1, buffer: 0, extra: 0, guarded: false };
+        let operation = Operation::on(1, What::Write);
         suspend(L, state, operation, move |system, op| {
             let bytes = data.region(i, j);
             system.core.write_with(op, socket.source(), bytes, passed)
@@ -126,7 +126,7 @@ pub(crate) unsafe extern "C-unwind" fn shutdown<const C: usize>(L: *mut lua_Stat
         if let Err(error) = state.touch(|state| state.system().core.check_shutdown(socket.source())) {
             return fail(L, error);
         }
-        let operation = Operation { what: What::Shutdown, object: 1, buffer: 0, extra: 0, guarded: false };
+        let operation = Operation::on(1, What::Shutdown);
         suspend(L, state, operation, move |system, op| system.core.shutdown(op, socket.source()))
     }
 }
@@ -172,7 +172,7 @@ pub(crate) unsafe extern "C-unwind" fn read<const C: usize>(L: *mut lua_State) -
         }
         let kind = if C == SHARE { Reading::Sockets } else { Reading::Bytes };
         let what = What::Read { memory, i, j, kind };
-        let operation = Operation { what, object: 1, buffer: 2, extra: 0, guarded: true };
+        let operation = Operation { what, object: 1, buffer: 2, extra: 0 };
         suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
     }
 }
@@ -189,13 +189,7 @@ pub(crate) unsafe extern "C-unwind" fn accept<const C: usize>(L: *mut lua_State)
         check_unused(L, state, socket.source());
         check_yieldable(L);
         check_process(L, state);
-        let operation = Operation {
-            what: What::Accept { domain: socket.domain() },
-            object: 1,
-            buffer: 0,
-            extra: 0,
-            guarded: true,
-        };
+        let operation = Operation::on(1, What::Accept { domain: socket.domain() });
         suspend(L, state, operation, move |system, op| system.core.read(op, socket.source()))
     }
 }

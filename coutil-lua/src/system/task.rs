@@ -60,8 +60,7 @@ impl Tasks {
 }
 
 /// How an await function waits for a future.
-pub(crate) const OPERATION: Operation =
-    Operation { what: What::Future, object: 0, buffer: 0, extra: 0, guarded: true };
+pub(crate) const OPERATION: Operation = Operation::new(What::Future);
 
 impl System {
     /// Starts an operation that lasts as long as the future.

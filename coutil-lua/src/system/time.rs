@@ -96,7 +96,7 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
         }
         super::wait::check_process(L, state);
         let later = !timed && super::wait::is_cancelled(L, state);
-        let operation = Operation { what: What::Suspend, object: 0, buffer: 0, extra: 0, guarded: timed };
+        let operation = Operation::new(if timed { What::Sleep } else { What::Suspend });
         wait(L, state, operation, move |system, op| {
             if timed {
                 // Rounded up, so as not to be early.

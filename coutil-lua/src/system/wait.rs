@@ -55,8 +55,26 @@ pub(crate) struct Operation {
     pub(crate) object: c_int,
     pub(crate) buffer: c_int,
     pub(crate) extra: c_int,
-    /// Whether it ends when the coroutine is closed: see [`push_guard`].
-    pub(crate) guarded: bool,
+}
+
+impl Operation {
+    /// One that keeps nothing.
+    pub(crate) const fn new(what: What) -> Self {
+        Self { what, object: 0, buffer: 0, extra: 0 }
+    }
+
+    /// One on the object at that index.
+    pub(crate) const fn on(object: c_int, what: What) -> Self {
+        Self { what, object, buffer: 0, extra: 0 }
+    }
+}
+
+impl What {
+    /// Whether it ends when the coroutine is closed, by a to-be-closed value: what may last. The rest is visited soon, and then
+    /// it is looked whether its coroutine still waits.
+    const fn is_guarded(self) -> bool {
+        matches!(self, Self::Sleep | Self::Read { .. } | Self::Accept { .. } | Self::Future)
+    }
 }
 
 /// Awaits of the loop.
@@ -104,10 +122,10 @@ unsafe fn withdraw(L: *mut lua_State, state: StateRef, token: u64) {
         });
         let _ = token;
         if let Some(op) = found {
-            if ffi::lua_checkstack(L, 1) != 0 {
-                cancel(L, state, op);
-            }
+            // First, whatever raises after it: then the anchors go with the next operation that has its places.
+            forget(L, state, op);
             ffi::luaL_checkstack(L, 8, std::ptr::null());
+            release(L, state, op.index());
             mark_cancelled(L, state);
         }
     }
@@ -150,9 +168,18 @@ pub(crate) unsafe fn is_cancelled(L: *mut lua_State, state: StateRef) -> bool {
     }
 }
 
-/// Ends an operation, and lets its anchors go.
+/// Ends an operation, and lets its anchors go. [-0, +0] Needs a slot.
 pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, op: OpId) {
     // SAFETY: the coroutine runs, is closed or is anchored by the caller.
+    unsafe {
+        forget(L, state, op);
+        release(L, state, op.index());
+    }
+}
+
+/// Ends an operation. [-0, +0]
+unsafe fn forget(L: *mut lua_State, state: StateRef, op: OpId) {
+    // SAFETY: nothing is live.
     unsafe {
         let left = match state.try_with(|state| state.system().forget(op)) {
             Ok(left) => left,
@@ -160,7 +187,6 @@ pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, op: OpId) {
         };
         // Not under the borrow: it may hold anything.
         let _ = guard(|| drop(left));
-        release(L, state, op.index());
     }
 }
 
@@ -314,9 +340,11 @@ pub(crate) unsafe extern "C-unwind" fn close_guard(L: *mut lua_State) -> c_int {
             && ffi::lua_rawlen(L, 1) == size_of::<u64>()
         {
             let op = OpId::from_bits(ffi::lua_touserdata(L, 1).cast::<u64>().read());
+            // One that is held, and not because it is delivered, was about to be started when an error came in between.
             let waits = state.touch(|state| {
                 let system = state.system();
-                system.core.waiter(op).is_some_and(|waiter| waiter.thread == L) && !system.core.is_held(op)
+                system.core.waiter(op).is_some_and(|waiter| waiter.thread == L)
+                    && (!system.core.is_held(op) || system.delivering.op != op)
             });
             if waits {
                 cancel(L, state, op);
@@ -326,9 +354,9 @@ pub(crate) unsafe extern "C-unwind" fn close_guard(L: *mut lua_State) -> c_int {
     0
 }
 
-/// Ends an operation that was about to be started when an error came in between, as of a hook: nobody waits for it. Called
-/// where none can be about to be started. [-0, +0] Never raises.
-#[inline]
+/// Ends an operation that was about to be started when it turned out that its coroutine cannot yield: nobody waits for it. On
+/// the other versions nothing comes in between, or [`close_guard`] or [`Await::impossible`] end it. [-0, +0] Never raises.
+#[cfg(feature = "lua51")]
 pub(crate) unsafe fn drop_orphan(L: *mut lua_State, state: StateRef) {
     // SAFETY: as the callees.
     unsafe {
@@ -350,7 +378,7 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
             let system = state.system();
             let Delivering { thread, op } = system.delivering;
             #[cfg(any(feature = "lua54", feature = "lua55"))]
-            if operation.guarded && thread == L && system.anchors.guards[op.index()].is_null() {
+            if operation.what.is_guarded() && thread == L && system.anchors.guards[op.index()].is_null() {
                 // It began without one.
                 return None;
             }
@@ -365,24 +393,34 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
         let op = match again {
             Some(op) => op,
             None => {
+                #[cfg(feature = "lua51")]
                 drop_orphan(L, state);
                 let ready = state.touch(|state| {
                     let system = state.system();
                     let index = system.core.next_index();
                     #[cfg(any(feature = "lua54", feature = "lua55"))]
-                    let guarded = !operation.guarded
+                    let guarded = !operation.what.is_guarded()
                         || system.anchors.guards.get(index).is_some_and(|guard| !guard.is_null());
                     #[cfg(not(any(feature = "lua54", feature = "lua55")))]
                     let guarded = true;
                     index < system.anchors.room && guarded
                 });
                 if !ready {
-                    make_room(L, state, operation.guarded);
+                    make_room(L, state, operation.what.is_guarded());
+                }
+                if operation.extra != 0 {
+                    // The only one that may raise for memory.
+                    let index = state.touch(|state| state.system().core.next_index());
+                    ffi::lua_pushvalue(L, operation.extra);
+                    ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), extra_key(index));
                 }
                 let op = state.with(L, |state| {
                     let system = state.system();
                     let op = system.core.hold(waiter);
-                    system.preparing = op;
+                    #[cfg(feature = "lua51")]
+                    {
+                        system.preparing = op;
+                    }
                     op
                 });
                 ffi::lua_pushthread(L);
@@ -438,16 +476,17 @@ pub(crate) unsafe fn suspend(
         let begin = || {
             state.touch(|state| {
                 let system = state.system();
-                if system.preparing == op {
+                #[cfg(feature = "lua51")]
+                {
                     system.preparing = OpId::NONE;
-                    #[cfg(any(feature = "lua51", feature = "luajit"))]
-                    if let Some(former) = system.threads.insert(L, op)
-                        && former != op
-                    {
-                        // An error ended that wait where nothing told us.
-                        system.core.cancel(former);
-                        system.tasks.take(former);
-                    }
+                }
+                #[cfg(any(feature = "lua51", feature = "luajit"))]
+                if let Some(former) = system.threads.insert(L, op)
+                    && former != op
+                {
+                    // An error ended that wait where nothing told us.
+                    system.core.cancel(former);
+                    system.tasks.take(former);
                 }
                 if let Err(error) = start(system, op) {
                     system.core.fail(op, error);
@@ -455,7 +494,7 @@ pub(crate) unsafe fn suspend(
             });
         };
         #[cfg(any(feature = "lua54", feature = "lua55"))]
-        if operation.guarded {
+        if operation.what.is_guarded() {
             push_guard(L, state, op);
             return suspend::sheltered::<OnLoop>(L, op.to_bits(), begin);
         }
@@ -487,31 +526,44 @@ pub(crate) unsafe fn is_suspended(thread: *mut lua_State) -> bool {
     unsafe { ffi::lua_status(thread) == ffi::LUA_YIELD }
 }
 
-/// As [`is_suspended`], and in a function of ours: a host may have reset it, and used it for something else.
-pub(crate) unsafe fn is_waiting(thread: *mut lua_State, _state: StateRef) -> bool {
+/// Whether a coroutine still waits for this operation of its: it may have been closed, or a host may have reset it, and used
+/// it for something else.
+#[inline]
+pub(crate) unsafe fn is_waiting(thread: *mut lua_State, op: OpId, what: What, state: StateRef) -> bool {
+    // SAFETY: the coroutine is anchored.
+    unsafe {
+        // Where there are guards, both would have ended a guarded one.
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        return is_suspended(thread) && (what.is_guarded() || is_at(thread, op, state));
+        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
+        {
+            let _ = (op, what, state);
+            is_suspended(thread)
+        }
+    }
+}
+
+/// Whether a suspended coroutine is in a function of ours: its frame has the token, unless the host cleared it.
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+#[inline]
+unsafe fn is_at(thread: *mut lua_State, op: OpId, state: StateRef) -> bool {
     // SAFETY: the coroutine is anchored; what is pushed is popped.
     unsafe {
-        #[cfg(any(feature = "lua54", feature = "lua55"))]
-        {
-            let mut ar: ffi::lua_Debug = std::mem::zeroed();
-            if !is_suspended(thread)
-                || ffi::lua_checkstack(thread, 2) == 0
-                || ffi::lua_getstack(thread, 0, &mut ar) == 0
-            {
-                return false;
-            }
-            ffi::lua_getinfo(thread, c"f".as_ptr(), &mut ar);
-            let ours = crate::raw::compat::to_cfunction(thread, -1) == suspend::park as *const ()
-                || (!ffi::lua_getupvalue(thread, -1, 1).is_null() && {
-                    let owner = ffi::lua_touserdata(thread, -1);
-                    ffi::lua_pop(thread, 1);
-                    _state.is_at(owner)
-                });
-            ffi::lua_pop(thread, 1);
-            ours
+        if ffi::lua_gettop(thread) > 0 && crate::raw::compat::to_id(thread, -1) == op.to_bits() {
+            return true;
         }
-        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
-        is_suspended(thread)
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        if ffi::lua_checkstack(thread, 2) == 0 || ffi::lua_getstack(thread, 0, &mut ar) == 0 {
+            return false;
+        }
+        ffi::lua_getinfo(thread, c"f".as_ptr(), &mut ar);
+        let ours = !ffi::lua_getupvalue(thread, -1, 1).is_null() && {
+            let owner = ffi::lua_touserdata(thread, -1);
+            ffi::lua_pop(thread, 1);
+            state.is_at(owner)
+        };
+        ffi::lua_pop(thread, 1);
+        ours
     }
 }
 

@@ -108,6 +108,80 @@ function ()
   T.reports() -- the hook's, in coroutines that the loop resumed
 end)
 
+T.test("a hook that waits in another coroutine while a wait begins [00 1.3.4]", function ()
+  local passive, client = expecting()
+  for count = 1, 30 do
+    local results, others = {}, 0
+    local co = coroutine.create(function ()
+      results[1] = suspend(.001)
+      results[2] = suspend()
+      results[3] = passive:accept()
+    end)
+    local n = 0
+    debug.sethook(co, function ()
+      n = n + 1
+      if n == count then
+        coroutine.resume(coroutine.create(function () suspend(.001); others = others + 1 end))
+        coroutine.resume(coroutine.create(function () suspend(); others = others + 1 end))
+      end
+    end, "cr")
+    T.resume(co)
+    -- One more connection for each round.
+    if count > 1 then
+      client = assert(system.socket("stream", "ipv4"))
+      T.start(function () client:connect(passive:getaddress()) end)
+    end
+    T.eq(run(), false)
+    debug.sethook(co)
+    T.eq(coroutine.status(co), "dead")
+    T.eq(results[1], true)
+    T.eq(results[2], true)
+    T.eq(type(results[3]), "userdata")
+    if n >= count then T.eq(others, 2) end
+    results[3]:close()
+    client:close()
+  end
+  passive:close()
+end)
+
+T.test("a finalizer that waits in another coroutine while a wait begins [00 1.3.4]", function ()
+  local begun, ended = 0, 0
+  local stop = finalizers(function ()
+    begun = begun + 1
+    coroutine.resume(coroutine.create(function () suspend(.0001); ended = ended + 1 end))
+  end)
+  local done = 0
+  for i = 1, 20 do
+    T.start(function ()
+      for _ = 1, T.scale(50, 5) do T.eq(suspend(i % 2 == 0 and .0001 or 0), true) end
+      done = done + 1
+    end)
+  end
+  T.eq(run(), false)
+  stop()
+  T.eq(run(), false)
+  T.eq(done, 20)
+  T.eq(ended, begun)
+end)
+
+T.test("a finalizer that runs the loop while a wait begins [20 8.7]", function ()
+  local runs = 0
+  local stop = finalizers(function ()
+    if not system.isrunning() then
+      runs = runs + 1
+      run("ready")
+    end
+  end)
+  local done = 0
+  for i = 1, T.scale(300, 30) do
+    T.start(function () T.eq(suspend(i % 2 == 0 and .0001 or 0), true); done = done + 1 end)
+  end
+  stop()
+  T.eq(run(), false)
+  T.eq(done, T.scale(300, 30))
+  T.eq(T.scale(runs, 1) > 0, true)
+end)
+
 T.test("an error of a finalizer during a delivery loses no connection [30 A5] [50 6.7.3]", function ()
   for i = 1, T.scale(40, 3) do
     local passive, client = expecting()

@@ -319,6 +319,8 @@ impl Pair {
         }
         let (schedule, model) = (&self.schedule, &self.model);
         assert_eq!(schedule.len(), self.live.len());
+        let waiting = self.live.iter().filter(|(_, id)| !schedule.is_held(*id));
+        assert_eq!(schedule.waiting(), waiting.count());
         assert_eq!(schedule.deadline(), model.timers.iter().map(|(deadline, ..)| *deadline).min());
         assert_eq!(schedule.has_zero(), !model.visited.is_empty() || !model.filled.is_empty());
         assert!(schedule.has_due() || model.due.is_empty() && model.delivered.is_empty());

@@ -129,6 +129,17 @@ fn nothing_is_pending() {
 }
 
 #[test]
+fn what_is_not_started_keeps_nothing_going() {
+    let mut events = Events::new();
+    let op = events.hold("not started");
+    assert_eq!(events.pending(), 0);
+    assert_eq!(names(&mut events, Mode::Loop), (vec![], false));
+    events.set_timer(op, 1);
+    assert_eq!(events.pending(), 1);
+    assert_eq!(names(&mut events, Mode::Loop), (vec!["not started"], false));
+}
+
+#[test]
 fn the_last_pass_of_a_halt_is_completed() {
     // [30 P10]
     let mut events = Events::new();
