@@ -30,9 +30,12 @@
 //! ```
 
 use crate::error::{Error, Result};
+pub use crate::process::children::ChildId;
+use crate::process::children::{self, Children};
 use crate::remote::Remote;
 use crate::schedule::Schedule;
 pub use crate::schedule::{Class, OpId};
+use crate::signal::core::{Awaited, Signals};
 use crate::source::{Connection, Readiness, Source};
 use crate::sys::poller::{Poller, Ready};
 use crate::sys::process;
@@ -100,6 +103,10 @@ pub(crate) struct Entry<W> {
     pub(crate) outcome: Outcome,
     /// The source that it is about, if any.
     pub(crate) source: SourceId,
+    /// The child that it waits for, if any.
+    pub(crate) child: ChildId,
+    /// The signal that it awaits, or was delivered with.
+    pub(crate) signal: Option<Awaited>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +116,7 @@ enum Phase {
     Zero,
     Poll,
     Due,
+    Signals,
     LateTimers,
     End,
 }
@@ -123,6 +131,8 @@ pub struct Loop<W> {
     pub(crate) unknown: Vec<SourceId>,
     /// Sources whose connection was refused at once, which is told after the next poll.
     pub(crate) refused: Vec<SourceId>,
+    pub(crate) children: Children,
+    pub(crate) signals: Signals,
     /// How much output is abandoned, and keeps the loop going.
     pub(crate) abandoned: usize,
     ready: Vec<Ready>,
@@ -150,6 +160,7 @@ impl<W> Default for Loop<W> {
 
 impl<W> Drop for Loop<W> {
     fn drop(&mut self) {
+        self.drop_signals();
         self.remote.close();
     }
 }
@@ -175,6 +186,8 @@ impl<W> Loop<W> {
             remote: Arc::default(),
             unknown: Vec::new(),
             refused: Vec::new(),
+            children: Children::default(),
+            signals: Signals::default(),
             abandoned: 0,
             ready: Vec::new(),
             mode: Mode::Loop,
@@ -195,7 +208,13 @@ impl<W> Loop<W> {
     /// Makes an operation, which is held: it is to be started or removed, and does not count as pending before.
     #[inline]
     pub fn hold(&mut self, waiter: W) -> OpId {
-        self.schedule.hold(Entry { waiter, outcome: Outcome::Elapsed, source: SourceId::NONE })
+        self.schedule.hold(Entry {
+            waiter,
+            outcome: Outcome::Elapsed,
+            source: SourceId::NONE,
+            child: ChildId::NONE,
+            signal: None,
+        })
     }
 
     /// The index of the next operation that is made.
@@ -236,6 +255,7 @@ impl<W> Loop<W> {
     /// started again keeps its place.
     #[inline]
     pub fn suspend(&mut self, op: OpId) {
+        self.forget_signal(op);
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.suspend(op);
     }
@@ -248,12 +268,14 @@ impl<W> Loop<W> {
 
     /// As [`suspend`](Self::suspend), but it starts when the pass ends.
     pub fn suspend_later(&mut self, op: OpId) {
+        self.forget_signal(op);
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.defer(op);
     }
 
     /// Starts a timer: it is delivered in the first pass whose [time](Self::now) is so many nanoseconds later.
     pub fn set_timer(&mut self, op: OpId, nanoseconds: u64) {
+        self.forget_signal(op);
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.set_timer(op, self.schedule.now().saturating_add(nanoseconds));
     }
@@ -270,6 +292,7 @@ impl<W> Loop<W> {
         F::Output: Send + 'static,
     {
         self.poller()?;
+        self.forget_signal(op);
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.park(op);
         Ok(self.remote.spawn(Some(op), future))
@@ -277,6 +300,7 @@ impl<W> Loop<W> {
 
     /// Starts an operation that has failed already, and is delivered with that in its turn.
     pub fn fail(&mut self, op: OpId, error: Error) {
+        self.forget_signal(op);
         self.schedule.park(op);
         self.finish(op, Err(error));
     }
@@ -293,12 +317,21 @@ impl<W> Loop<W> {
         if let Some(source) = self.sources.get_mut(entry.source) {
             self.abandoned += source.abandon(op, former);
         }
+        if entry.child != ChildId::NONE {
+            self.abandon_by(op, entry.child);
+        }
+        if let Some(awaited) = entry.signal {
+            self.unwatch(awaited.signal());
+        }
         Some(entry.waiter)
     }
 
     /// Ends an operation that was delivered. False if it was started again meanwhile, or had ended before.
     #[inline]
     pub fn settle(&mut self, op: OpId) -> bool {
+        if self.signals.in_use() && self.schedule.is_held(op) {
+            self.forget_signal(op);
+        }
         self.schedule.release(op)
     }
 
@@ -377,6 +410,7 @@ impl<W> Loop<W> {
         self.halted = false;
         self.polls = true;
         self.refresh();
+        self.begin_children();
         Ok(())
     }
 
@@ -425,6 +459,10 @@ impl<W> Loop<W> {
             match self.phase {
                 Phase::Begin => {
                     if self.pending() == 0 && !self.remote.is_full() {
+                        if self.children.has_abandoned() {
+                            self.look(Some(Duration::ZERO))?;
+                            self.take_ready();
+                        }
                         return Ok(Next::Finished(false));
                     }
                     self.passes += 1;
@@ -464,6 +502,12 @@ impl<W> Loop<W> {
                 }
                 Phase::Due => {
                     if let Some(op) = self.schedule.next_due() {
+                        return self.deliver(op);
+                    }
+                    self.phase = Phase::Signals;
+                }
+                Phase::Signals => {
+                    if let Some(op) = self.next_signal() {
                         return self.deliver(op);
                     }
                     self.phase =
@@ -515,6 +559,7 @@ impl<W> Loop<W> {
             && !self.schedule.has_due()
             && !self.schedule.has_deferred()
             && !self.remote.is_full()
+            && !self.signals.has_caught()
             && !self.halted;
         if !idle && !self.polls {
             return Ok(());
@@ -522,6 +567,7 @@ impl<W> Loop<W> {
         let mut wait = idle
             && self.unknown.is_empty()
             && self.refused.is_empty()
+            && !self.children.has_unknown()
             && self.pending() > 0
             && match self.mode {
                 Mode::Loop => true,
@@ -537,16 +583,7 @@ impl<W> Loop<W> {
             wait = self.remote.may_sleep();
         }
         let timeout = if wait { timeout } else { Some(Duration::ZERO) };
-        let result = match (&mut self.poller, timeout) {
-            (Some(poller), timeout) => poller.wait(timeout, &mut self.ready),
-            (None, Some(Duration::ZERO)) => Ok(()),
-            // Nothing but timers can end the wait: no descriptor is opened for them.
-            (None, Some(timeout)) => {
-                time::sleep(timeout);
-                Ok(())
-            }
-            (None, None) => Ok(()),
-        };
+        let result = self.look(timeout);
         self.remote.awake();
         result?;
         if wait {
@@ -556,12 +593,37 @@ impl<W> Loop<W> {
         self.since_poll = 0;
         self.tick = time::coarse();
         self.take_ready();
+        self.catch_signals();
         Ok(())
+    }
+
+    /// Looks at the descriptors, for that long, or until one is ready.
+    fn look(&mut self, timeout: Option<Duration>) -> Result<()> {
+        match (&mut self.poller, timeout) {
+            (Some(poller), timeout) => poller.wait(timeout, &mut self.ready),
+            (None, Some(Duration::ZERO)) => Ok(()),
+            // Nothing but timers can end the wait: no descriptor is opened for them.
+            (None, Some(timeout)) => {
+                time::sleep(timeout);
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// An operation was not delivered after all: for a step that does not count.
+    pub(crate) fn not_delivered(&mut self, op: OpId) {
+        self.schedule.park_again(op);
+        self.delivered = self.delivered.saturating_sub(1);
     }
 
     fn take_ready(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
         for event in ready.drain(..) {
+            if event.key & children::KEY != 0 {
+                self.child_told(event.key);
+                continue;
+            }
             let id = SourceId::from_bits(event.key);
             let Some(source) = self.sources.get_mut(id) else { continue };
             source.sticky |= event.sticky;
@@ -591,6 +653,7 @@ impl<W> Loop<W> {
                 self.wake_reader(id);
             }
         }
+        self.look_at_children();
     }
 
     /// The poller, made at the first call.
@@ -619,6 +682,7 @@ impl<W> Loop<W> {
         for (id, source) in self.sources.iter() {
             line(format!("source {} {}\n", id.index(), source.describe()));
         }
+        self.children.describe(&mut line);
         self.schedule.for_each(|id, entry, place| {
             let source = match self.sources.get(entry.source) {
                 Some(_) => format!(" on source {}", entry.source.index()),

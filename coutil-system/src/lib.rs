@@ -1,10 +1,11 @@
-//! An event loop that delivers operations one at a time, in order: timers, sockets, futures.
+//! An event loop that delivers operations one at a time, in order: timers, sockets, processes, signals, futures.
 //!
 //! - [`EventLoop`]: runs tasks, and the futures of timers and sockets, on the thread of whoever calls it.
 //! - [`TcpListener`], [`TcpStream`]: TCP for futures.
 //! - [`core`]: the loop without futures, generic over who waits, for hosts of another kind: an interpreter with coroutines.
-//! - [`net`], [`time`]: addresses, names and clocks. [`unblock`]: calls that block, as those for names do.
-//!   [`Error`]: the same texts on every system.
+//! - [`process`], [`signal`]: programs that are started and waited for, and signals, for futures.
+//! - [`net`], [`time`], [`environment`], [`info`]: addresses, names and clocks; variables; what the system tells about itself.
+//!   [`unblock`]: calls that block, as those for names do. [`Error`]: the same texts on every system.
 //!
 //! ```
 //! use coutil_system::{EventLoop, Result, TcpListener, TcpStream};
@@ -46,7 +47,7 @@
 //! [runs](EventLoop::run) it. It goes in *passes*. A pass delivers the timers that have expired, by deadline; then those who
 //! [yielded](EventLoop::yield_now), newest first; then it looks at the descriptors, or waits for them if there is nothing
 //! else to do; then it runs the tasks that were woken, and delivers what has become ready: connections accepted first,
-//! the rest in the order in which it was started. While there is something to deliver, descriptors are looked at not in
+//! the rest in the order in which it was started, ends of processes among it, and signals last. While there is something to deliver, descriptors are looked at not in
 //! each pass but after some dozens of operations, or a few milliseconds.
 //!
 //! Descriptors are registered once, edge-triggered: epoll(7). To read is to wait until there is something, and to take it
@@ -73,14 +74,18 @@
 compile_error!("coutil-system does not support Windows yet: nobody could test it");
 
 pub mod core;
+pub mod environment;
 mod error;
 mod event_loop;
 pub mod futures;
+pub mod info;
 pub mod net;
 mod operation;
 mod pool;
+pub mod process;
 mod remote;
 mod schedule;
+pub mod signal;
 mod source;
 mod stream;
 mod sys;

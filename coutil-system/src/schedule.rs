@@ -176,6 +176,11 @@ impl<W> Schedule<W> {
         self.ops.get(id).is_some_and(|op| op.place.is_held())
     }
 
+    /// Whether it is parked.
+    pub(crate) fn is_parked(&self, id: OpId) -> bool {
+        self.place(id) == Some(Place::Parked)
+    }
+
     /// Starts a zero-delay suspension.
     #[inline]
     pub(crate) fn suspend(&mut self, id: OpId) {

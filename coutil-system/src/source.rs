@@ -116,6 +116,8 @@ pub(crate) struct Source {
     pub(crate) connection: Connection,
     /// Whether the sending side was ended, or is about to be.
     pub(crate) shut: bool,
+    /// Whether it is only written to.
+    pub(crate) deaf: bool,
     pub(crate) listening: bool,
     pub(crate) bound: bool,
     /// An error of `bind` that is told by what follows it.
@@ -140,6 +142,7 @@ impl Source {
             queue: VecDeque::new(),
             connection,
             shut: false,
+            deaf: false,
             listening: false,
             bound: false,
             delayed: None,

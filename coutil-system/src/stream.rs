@@ -97,6 +97,7 @@ impl<W> Loop<W> {
     }
 
     pub(crate) fn start(&mut self, op: OpId, source: SourceId, outcome: Outcome) {
+        self.forget_signal(op);
         if let Some(entry) = self.schedule.waiter_mut(op) {
             (entry.outcome, entry.source) = (outcome, source);
         }
@@ -113,7 +114,7 @@ impl<W> Loop<W> {
     pub fn check_read(&self, id: SourceId) -> Result<()> {
         let source = self.sources.get(id).ok_or(Error::BAD_DESCRIPTOR)?;
         let connects = matches!(source.kind, Kind::TcpStream | Kind::LocalStream);
-        if connects && source.connection == Connection::None {
+        if source.deaf || connects && source.connection == Connection::None {
             return Err(Error::NOT_CONNECTED);
         }
         Ok(())

@@ -38,6 +38,12 @@ pub(crate) struct Table<T> {
     generation: u32,
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Table<T> {
     pub(crate) const fn new() -> Self {
         Self { entries: Slab::new(), generation: 0 }

@@ -2,6 +2,7 @@
 
 use crate::core::{Attempt, Loop, OpId, SourceId};
 use crate::error::{Error, Result};
+use crate::process::above_standard;
 use crate::source::{BoundFile, Connection, Kind, Readiness, Source};
 use rustix::io::Errno;
 use rustix::net::{
@@ -82,6 +83,27 @@ impl<W> Loop<W> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         Ok(self.add(fd, kind, false))
+    }
+
+    /// Makes a pair of local streams that are connected: a source, from which can be read and to which can be written as it is
+    /// said here, and a descriptor to be given to somebody else, as a child. To use the source otherwise fails as if it was not
+    /// connected.
+    ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2), as for lack of descriptors.
+    pub fn local_pair(&mut self, read: bool, write: bool) -> Result<(SourceId, OwnedFd)> {
+        self.check_process()?;
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let (ours, theirs) = (above_standard(ours)?, above_standard(theirs)?);
+        // Only this end: the other has a flag of its own.
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        let id = self.add(ours, Kind::LocalStream, true);
+        if let Some(source) = self.sources.get_mut(id) {
+            (source.deaf, source.shut) = (!read, !write);
+        }
+        Ok((id, theirs))
     }
 
     /// Binds a local socket to a path. The file that this makes is removed when the socket is closed, unless another has taken its

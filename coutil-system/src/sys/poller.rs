@@ -92,6 +92,11 @@ mod version {
             Waker(self.wake.clone())
         }
 
+        /// A descriptor that ends a wait when eight bytes are written to it, as by a signal handler. It does not block.
+        pub(crate) fn signal_fd(&mut self) -> Result<Arc<OwnedFd>> {
+            Ok(self.wake.clone())
+        }
+
         /// From now on everything that becomes of the descriptor is told once.
         pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> Result<()> {
             let flags =
@@ -156,6 +161,12 @@ mod version {
     use super::*;
     use crate::error::Result;
     use polling::{Event, Events, PollMode};
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    /// Of the descriptor that signal handlers write to.
+    const SIGNAL: u64 = WAKE - 1;
 
     #[cfg(not(target_pointer_width = "64"))]
     compile_error!("the keys of `polling` are too short for the ids of sources on this system");
@@ -164,6 +175,8 @@ mod version {
         poller: Arc<Owned>,
         mode: PollMode,
         events: Events,
+        /// What signal handlers write to, and where that is read.
+        signals: Option<(UnixStream, Arc<OwnedFd>)>,
     }
 
     /// Ends a wait of the poller, from any thread.
@@ -174,11 +187,36 @@ mod version {
         pub(crate) fn new() -> Result<Self> {
             let poller = Owned::new()?;
             let mode = if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot };
-            Ok(Self { poller: Arc::new(poller), mode, events: Events::new() })
+            Ok(Self { poller: Arc::new(poller), mode, events: Events::new(), signals: None })
         }
 
         pub(crate) fn waker(&self) -> Waker {
             Waker(self.poller.clone())
+        }
+
+        /// A descriptor that ends a wait when something is written to it, as by a signal handler. It does not block.
+        pub(crate) fn signal_fd(&mut self) -> Result<Arc<OwnedFd>> {
+            if let Some((_, fd)) = &self.signals {
+                return Ok(fd.clone());
+            }
+            let (read, write) = UnixStream::pair()?;
+            read.set_nonblocking(true)?;
+            write.set_nonblocking(true)?;
+            // SAFETY: it is taken out before it is closed.
+            unsafe { self.poller.add_with_mode(&read, Event::readable(SIGNAL as usize), self.mode)? };
+            let write = Arc::new(OwnedFd::from(write));
+            self.signals = Some((read, write.clone()));
+            Ok(write)
+        }
+
+        /// Reads what signal handlers have written.
+        fn drain(&mut self) {
+            let Some((read, _)) = &mut self.signals else { return };
+            let mut bytes = [0; 256];
+            while matches!(read.read(&mut bytes), Ok(1..)) {}
+            if self.mode == PollMode::Oneshot {
+                let _ = self.poller.modify_with_mode(&*read, Event::readable(SIGNAL as usize), self.mode);
+            }
         }
 
         /// From now on everything that becomes of the descriptor is told once.
@@ -207,14 +245,29 @@ mod version {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(()),
                 result => result?,
             };
+            let mut caught = false;
             for event in self.events.iter() {
                 let key = event.key as u64;
-                if key != WAKE {
+                caught |= key == SIGNAL;
+                if key != WAKE && key != SIGNAL {
                     // What the poller does not tell apart has to be taken for the worst.
                     ready.push(Ready { key, read: event.readable, write: event.writable, sticky: true });
                 }
             }
+            if caught {
+                self.drain();
+            }
             Ok(())
+        }
+    }
+
+    impl Drop for Poller {
+        fn drop(&mut self) {
+            if let Some((read, _)) = &self.signals
+                && self.poller.forks == process::forks()
+            {
+                let _ = self.poller.delete(read);
+            }
         }
     }
 
