@@ -95,9 +95,22 @@ pub(crate) unsafe fn argument(L: *mut lua_State, frame: c_int, arg: c_int, detai
 /// `EXPECTED expected, got TYPE` as an argument error.
 #[cold]
 pub(crate) unsafe fn type_error(L: *mut lua_State, frame: c_int, arg: c_int, expected: &CStr) -> ! {
+    // SAFETY: as the callee.
+    unsafe { type_error_of(L, frame, arg, arg, expected) }
+}
+
+/// As [`type_error`], about the value at `index`.
+#[cold]
+pub(crate) unsafe fn type_error_of(
+    L: *mut lua_State,
+    frame: c_int,
+    arg: c_int,
+    index: c_int,
+    expected: &CStr,
+) -> ! {
     // SAFETY: `type_name` leaves its string on the stack.
     unsafe {
-        let got = type_name(L, arg);
+        let got = type_name(L, index);
         let detail = ffi::lua_pushfstring(L, c"%s expected, got %s".as_ptr(), expected.as_ptr(), got);
         argument(L, frame, arg, detail)
     }

@@ -6,8 +6,11 @@
 pub(crate) mod address;
 pub(crate) mod datagram;
 pub(crate) mod future;
+pub(crate) mod held;
+pub(crate) mod info;
 pub(crate) mod local;
 pub(crate) mod names;
+pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod socket;
 pub(crate) mod stream;
@@ -19,6 +22,7 @@ use crate::memory::object::Memory;
 use crate::raw::{Functions, c_int, lua_State};
 use crate::state::{self, StateRef, field};
 use coutil_system::core::{Loop, OpId};
+use coutil_system::process::Exit;
 use mlua::ffi;
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
@@ -55,6 +59,11 @@ pub(crate) enum What {
     Shutdown,
     /// The end of a future.
     Future,
+    /// A signal of that name.
+    Signal(&'static std::ffi::CStr),
+    /// The end of a process; and that, when it has come.
+    Child,
+    Ended(Exit),
 }
 
 /// What is read.
@@ -112,6 +121,7 @@ pub(crate) struct System {
     #[cfg(any(feature = "lua51", feature = "luajit"))]
     pub(crate) threads: FxHashMap<*mut lua_State, OpId>,
     pub(crate) futures: future::Futures,
+    pub(crate) held: held::Held,
     /// Where the sender of a datagram that is read is to be put, by the index of the operation. They are anchored as it is.
     pub(crate) senders: FxHashMap<usize, *mut address::Address>,
 }
@@ -134,6 +144,7 @@ impl System {
             #[cfg(any(feature = "lua51", feature = "luajit"))]
             threads: FxHashMap::default(),
             futures: future::Futures::default(),
+            held: held::Held::default(),
             senders: FxHashMap::default(),
         }
     }
@@ -155,10 +166,15 @@ pub(crate) enum Class {
     LocalStream,
     ShareStream,
     LocalListener,
+    Environment,
+    CpuList,
+    InterfaceList,
+    /// Of values of Rust; see [`held`].
+    Held,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 12;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
@@ -170,16 +186,31 @@ impl Class {
             Self::LocalStream => c"coutil:pipeactive",
             Self::ShareStream => c"coutil:pipeshare",
             Self::LocalListener => c"coutil:pipepassive",
+            Self::Environment => c"coutil:procesenv",
+            Self::CpuList => c"coutil:cpustats",
+            Self::InterfaceList => c"coutil:netifaces",
+            Self::Held => c"coutil:held",
         }
     }
 }
 
 /// The functions of the module that do not await.
 pub(crate) const FUNCTIONS: &[Functions<'_>] =
-    &[run::FUNCTIONS, time::FUNCTIONS, address::FUNCTIONS, socket::FUNCTIONS];
+    &[
+    run::FUNCTIONS,
+    time::FUNCTIONS,
+    address::FUNCTIONS,
+    socket::FUNCTIONS,
+    process::signal::FUNCTIONS,
+    process::priority::FUNCTIONS,
+    process::environment::FUNCTIONS,
+    info::process::FUNCTIONS,
+    info::lists::FUNCTIONS,
+];
 
 /// The functions of the module that await.
-pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS, names::AWAITS];
+pub(crate) const AWAITS: &[Functions<'_>] = 
+    &[time::AWAITS, names::AWAITS, process::signal::AWAITS, process::execute::AWAITS];
 
 /// Makes the classes, at the first call. [-0, +0] Raises for memory.
 pub(crate) unsafe fn make_classes(L: *mut lua_State) {
@@ -221,6 +252,10 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
             local::LISTENER_METHODS,
             local::LISTENER_AWAITS,
         );
+        new_class(L, Class::Environment, process::environment::METAMETHODS, &[], &[]);
+        new_class(L, Class::CpuList, info::lists::CPU_METAMETHODS, &[], &[]);
+        new_class(L, Class::InterfaceList, info::lists::INTERFACE_METAMETHODS, &[], &[]);
+        new_class(L, Class::Held, held::METAMETHODS, &[], &[]);
     }
 }
 

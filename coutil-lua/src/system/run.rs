@@ -1,6 +1,7 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
 use super::wait::{self, is_suspended, is_waiting, release};
+use super::process::signal::name_of;
 use super::{Delivering, Reading, Waiter, What, push_failure};
 use crate::memory::range::span;
 use crate::raw::error::DIRECT;
@@ -9,6 +10,7 @@ use crate::resume::resume_for;
 use crate::state::{self, StateRef, field};
 use coutil_system::Result;
 use coutil_system::core::{Attempt, Mode, Next, OpId, Outcome};
+use coutil_system::process::Exit;
 use mlua::ffi;
 use std::ffi::CStr;
 
@@ -257,6 +259,7 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
                     // Once more, with its text.
                     state.touch(|state| state.system().core.set_result(op, Err(error)));
                 }
+                Attempted::Again => {}
                 Attempted::Waits => break,
             }
         }
@@ -276,6 +279,17 @@ unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome
             (Outcome::Try, What::Accept { domain }) => super::socket::push_accepted(L, domain),
             (Outcome::Try, What::Read { kind: Reading::Sockets, .. }) => super::local::push_received(L),
             (Outcome::Elapsed, What::Future) => super::task::push_results(L, state, op),
+            (Outcome::Elapsed, What::Signal(name)) => {
+                ffi::lua_pushstring(L, name.as_ptr());
+            }
+            (Outcome::Done(Ok(())), What::Ended(exit)) => {
+                let (how, number) = match exit {
+                    Exit::Status(status) => (c"exit", status),
+                    Exit::Signal(signal) => (name_of(signal), signal),
+                };
+                ffi::lua_pushstring(L, how.as_ptr());
+                ffi::lua_pushinteger(L, number.into());
+            }
             _ => {}
         }
     }
@@ -286,6 +300,8 @@ pub(crate) enum Attempted {
     /// So many results are on the top.
     Results(c_int),
     Failed(coutil_system::Error),
+    /// It has a result now, to be delivered.
+    Again,
     /// There was nothing: it waits again.
     Waits,
 }
@@ -323,6 +339,25 @@ unsafe fn attempt(
             }
             (Outcome::Try, What::Accept { .. }) => super::socket::accept(L, state, op),
             (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state)),
+            (Outcome::Elapsed, What::Signal(_)) => Attempted::Results(1),
+            (Outcome::Try, What::Child) => {
+                let tried = state.with(L, |state| {
+                    let core = &mut state.system().core;
+                    let tried = attempted(core.try_wait_child(op));
+                    if let (Some(Ok(exit)), Some(waiter)) = (tried, core.waiter_mut(op)) {
+                        // Only now it is known which texts are needed.
+                        waiter.what = What::Ended(exit);
+                        core.set_result(op, Ok(()));
+                    }
+                    tried
+                });
+                match tried {
+                    Some(Ok(_)) => Attempted::Again,
+                    Some(Err(error)) => Attempted::Failed(error),
+                    None => Attempted::Waits,
+                }
+            }
+            (Outcome::Done(Ok(())), What::Ended(_)) => Attempted::Results(2),
             _ => {
                 ffi::lua_pushboolean(L, 1);
                 Attempted::Results(1)
@@ -452,6 +487,8 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                     What::Write => "write",
                     What::Shutdown => "shutdown",
                     What::Future => "future",
+                    What::Signal(_) => "signal",
+                    What::Child | What::Ended(_) => "process",
                 };
                 format!("{what} of thread {:p}", waiter.thread)
             });
