@@ -208,7 +208,7 @@ impl<W> Loop<W> {
         match result {
             Err(error) if error.code() == libc::EAGAIN => {
                 source.read = Readiness::NotReady;
-                self.schedule.park_again(op);
+                self.not_delivered(op);
                 Attempt::Wait
             }
             result => {

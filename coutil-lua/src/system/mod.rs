@@ -195,8 +195,7 @@ impl Class {
 }
 
 /// The functions of the module that do not await.
-pub(crate) const FUNCTIONS: &[Functions<'_>] =
-    &[
+pub(crate) const FUNCTIONS: &[Functions<'_>] = &[
     run::FUNCTIONS,
     time::FUNCTIONS,
     address::FUNCTIONS,
@@ -209,7 +208,7 @@ pub(crate) const FUNCTIONS: &[Functions<'_>] =
 ];
 
 /// The functions of the module that await.
-pub(crate) const AWAITS: &[Functions<'_>] = 
+pub(crate) const AWAITS: &[Functions<'_>] =
     &[time::AWAITS, names::AWAITS, process::signal::AWAITS, process::execute::AWAITS];
 
 /// Makes the classes, at the first call. [-0, +0] Raises for memory.

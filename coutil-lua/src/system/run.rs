@@ -1,7 +1,7 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
-use super::wait::{self, is_suspended, is_waiting, release};
 use super::process::signal::name_of;
+use super::wait::{self, is_suspended, is_waiting, release};
 use super::{Delivering, Reading, Waiter, What, push_failure};
 use crate::memory::range::span;
 use crate::raw::error::DIRECT;

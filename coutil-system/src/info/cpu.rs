@@ -76,7 +76,8 @@ pub fn cpus() -> Result<Vec<Cpu>> {
         .map(|(number, [user, nice, system, idle, _, interrupt])| {
             let details = details.iter().find(|details| details.number == number);
             let frequency = format!("/sys/devices/system/cpu/cpu{number}/cpufreq/scaling_cur_freq");
-            let frequency = fs::read_to_string(frequency).ok().and_then(|text| text.trim().parse::<u64>().ok());
+            let frequency =
+                fs::read_to_string(frequency).ok().and_then(|text| text.trim().parse::<u64>().ok());
             let clock = match frequency {
                 Some(frequency) => frequency / 1000,
                 None => details.and_then(|details| details.clock).unwrap_or(0.0) as u64,
@@ -104,7 +105,8 @@ mod tests {
         let text = "cpu  9 9 9 9 9 9\ncpu0 1 2 3 4 5 6 7 8\ncpu12 10 20 30 40 50 60 70\nintr 5 0\n";
         let times: Vec<_> = times(text).collect();
         assert_eq!(times, [(0, [1, 2, 3, 4, 5, 6]), (12, [10, 20, 30, 40, 50, 60])]);
-        let text = "processor\t: 0\nmodel name\t: A: one\ncpu MHz\t\t: 2500.5\n\nprocessor\t: 12\nmodel name\t: B\n";
+        let text =
+            "processor\t: 0\nmodel name\t: A: one\ncpu MHz\t\t: 2500.5\n\nprocessor\t: 12\nmodel name\t: B\n";
         let details = details(text);
         assert_eq!(details[0], Details { number: 0, model: Some("A: one".to_owned()), clock: Some(2500.5) });
         assert_eq!(details[1], Details { number: 12, model: Some("B".to_owned()), clock: None });

@@ -247,16 +247,17 @@ fn group_limit() -> Option<u64> {
             matches(number, controllers).then_some(path.trim_end_matches('/'))
         })
     };
-    let (path, root, names) = match path(|_, controllers| controllers.split(',').any(|name| name == "memory")) {
+    let (path, root, names) = match path(|_, controllers| controllers.split(',').any(|name| name == "memory"))
+    {
         Some(path) => {
             (path, "/sys/fs/cgroup/memory", ["memory.limit_in_bytes", "memory.soft_limit_in_bytes"])
         }
         None => (path(|number, _| number == "0")?, "/sys/fs/cgroup", ["memory.max", "memory.high"]),
     };
     // In a container the group may be the root of what can be seen.
-    [path, ""].into_iter().find_map(|path| {
-        names.into_iter().filter_map(|name| limit(&format!("{root}{path}/{name}"))).min()
-    })
+    [path, ""]
+        .into_iter()
+        .find_map(|path| names.into_iter().filter_map(|name| limit(&format!("{root}{path}/{name}"))).min())
 }
 
 /// The memory that this process may have, in bytes: the smallest of the limits of its control group, and that of its

@@ -105,8 +105,7 @@ impl<W> Loop<W> {
             }
         };
         let mut pidfd = open_pidfd(pid);
-        let child =
-            Child { pid, pidfd: None, waiter: None, abandoned: false, told: false, watches: false };
+        let child = Child { pid, pidfd: None, waiter: None, abandoned: false, told: false, watches: false };
         let id = self.children.table.insert(child);
         if let (Some(fd), Some(poller)) = (&pidfd, &self.poller)
             && poller.add(fd.as_fd(), KEY | id.to_bits()).is_err()

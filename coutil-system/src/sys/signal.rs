@@ -286,7 +286,9 @@ fn set_default(signal: c_int) {
     // As the kernel has it: 128 signals on MIPS, 64 elsewhere.
     let size = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16usize } else { 8 };
     // SAFETY: the structure is larger than the kernel's. It fails for `SIGKILL` and `SIGSTOP`, which have no other action.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), std::ptr::null_mut::<u64>(), size) };
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), std::ptr::null_mut::<u64>(), size)
+    };
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -5,9 +5,9 @@
 
 mod connect;
 mod face;
-
 mod input;
 mod output;
 mod pass;
+mod process;
 mod tasks;
 mod util;

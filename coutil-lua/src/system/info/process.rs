@@ -94,7 +94,9 @@ impl Snapshot {
                 .map(|pid| Value::Integer((*pid).into())),
             b'b' => once(&mut self.total, info::total_memory).map(|bytes| integer(*bytes)),
             b'f' => once(&mut self.available, info::available_memory).map(|bytes| integer(*bytes)),
-            b'M' => once(&mut self.limit, || Ok(info::memory_limit().unwrap_or(0))).map(|bytes| integer(*bytes)),
+            b'M' => {
+                once(&mut self.limit, || Ok(info::memory_limit().unwrap_or(0))).map(|bytes| integer(*bytes))
+            }
             b'r' => once(&mut self.resident, info::resident_memory).map(|bytes| integer(*bytes)),
             _ => {
                 let field: fn(&Usage) -> Value = match letter {

@@ -237,11 +237,7 @@ mod tests {
     fn blocks() {
         let all = |block| variables(block).collect::<Vec<_>>();
         assert_eq!(all(b""), []);
-        assert_eq!(all(b"A=1\0B=\0=x=y\0"), [
-            (&b"A"[..], &b"1"[..]),
-            (b"B", b""),
-            (b"", b"x=y")
-        ]);
+        assert_eq!(all(b"A=1\0B=\0=x=y\0"), [(&b"A"[..], &b"1"[..]), (b"B", b""), (b"", b"x=y")]);
         // Not ours.
         assert_eq!(all(b"\0\0A=1"), [(&b"A"[..], &b"1"[..])]);
     }

@@ -134,7 +134,12 @@ unsafe extern "C-unwind" fn set_pid(L: *mut lua_State) -> c_int {
 }
 
 /// What is to be started. The first of the arguments is the program.
-fn command(arguments: &[u8], environment: Option<&[u8]>, directory: Option<&CStr>, streams: Streams) -> Command {
+fn command(
+    arguments: &[u8],
+    environment: Option<&[u8]>,
+    directory: Option<&CStr>,
+    streams: Streams,
+) -> Command {
     let mut arguments = strings(arguments).map(OsStr::from_bytes);
     let mut command = Command::new(arguments.next().unwrap_or_default());
     for argument in arguments {

@@ -12,7 +12,9 @@ use std::ffi::CStr;
 /// The value at `arg` if it is of the subtype of integers; where there is none, if it is an integral number.
 unsafe fn integer(L: *mut lua_State, arg: c_int) -> Option<i64> {
     // SAFETY: any value may stand there.
-    unsafe { (ffi::lua_isinteger(L, arg) != 0).then(|| ffi::lua_tointegerx(L, arg, std::ptr::null_mut()) as i64) }
+    unsafe {
+        (ffi::lua_isinteger(L, arg) != 0).then(|| ffi::lua_tointegerx(L, arg, std::ptr::null_mut()) as i64)
+    }
 }
 
 /// A string at `index`, up to its first NUL. It is valid as long as it stands there.

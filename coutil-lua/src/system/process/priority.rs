@@ -18,14 +18,8 @@ pub(crate) const FUNCTIONS: Functions<'_> = &[
     (c"setdir", set_directory),
 ];
 
-const PRIORITIES: [(&CStr, i32); 6] = [
-    (c"highest", -20),
-    (c"high", -14),
-    (c"above", -7),
-    (c"normal", 0),
-    (c"below", 10),
-    (c"low", 19),
-];
+const PRIORITIES: [(&CStr, i32); 6] =
+    [(c"highest", -20), (c"high", -14), (c"above", -7), (c"normal", 0), (c"below", 10), (c"low", 19)];
 
 /// `getpriority(pid)` → name, value
 unsafe extern "C-unwind" fn get_priority(L: *mut lua_State) -> c_int {
