@@ -148,7 +148,7 @@ fn a_loop_that_waits_is_woken() {
     });
     for _ in 0..100 {
         tell.send(()).expect("it lives");
-        assert_eq!(events.block_on(watch.next()), Ok(Ok(())));
+        assert_eq!(events.block_on(watch.wait()), Ok(Ok(())));
     }
     drop(tell);
     sender.join().expect("no panic");
@@ -156,14 +156,14 @@ fn a_loop_that_waits_is_woken() {
     emit(ONE);
     events
         .block_on(async {
-            let mut next = pin!(watch.next());
+            let mut next = pin!(watch.wait());
             assert!(poll_once(&mut next).await.is_none());
         })
         .expect("it runs");
-    assert_eq!(events.block_on(watch.next()), Ok(Ok(())));
+    assert_eq!(events.block_on(watch.wait()), Ok(Ok(())));
     let mut second = Watch::new(&events, ONE).expect("it can be caught");
     emit(ONE);
-    assert_eq!(events.block_on(async { watch.next().await.and(second.next().await) }), Ok(Ok(())));
+    assert_eq!(events.block_on(async { watch.wait().await.and(second.wait().await) }), Ok(Ok(())));
     drop(watch);
     assert!(is_caught(ONE));
     drop(second);

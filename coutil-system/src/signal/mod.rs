@@ -11,7 +11,7 @@
 //! let events = EventLoop::new()?;
 //! let mut watch = Watch::new(&events, 10)?; // SIGUSR1
 //! coutil_system::process::kill(std::process::id() as i32, 10)?;
-//! events.block_on(watch.next())??;
+//! events.block_on(watch.wait())??;
 //! # Ok::<(), coutil_system::Error>(())
 //! ```
 //!
@@ -49,8 +49,8 @@ impl Watch {
 
     /// Waits for the next one: once for each that was caught since the watch began. Every watch is told about each. A future that is
     /// dropped has taken none.
-    pub fn next(&mut self) -> Next<'_> {
-        Next { operation: Operation::new(self.shared.clone()), watch: self }
+    pub fn wait(&mut self) -> Wait<'_> {
+        Wait { operation: Operation::new(self.shared.clone()), watch: self }
     }
 }
 
@@ -68,15 +68,15 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// The future of [`Watch::next`]. It fails with `operation canceled` if the loop is gone.
+/// The future of [`Watch::wait`]. It fails with `operation canceled` if the loop is gone.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct Next<'a> {
+pub struct Wait<'a> {
     operation: Operation,
     watch: &'a mut Watch,
 }
 
-impl Future for Next<'_> {
+impl Future for Wait<'_> {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
