@@ -21,7 +21,7 @@ pub(crate) mod wait;
 use crate::memory::object::Memory;
 use crate::raw::{Functions, c_int, lua_State};
 use crate::state::{self, StateRef, field};
-use coutil_system::core::{Loop, OpId};
+use coutil_system::core::{ChildId, Loop, OpId};
 use coutil_system::process::Exit;
 use mlua::ffi;
 use rustc_hash::FxHashMap;
@@ -62,7 +62,7 @@ pub(crate) enum What {
     /// A signal of that name.
     Signal(&'static std::ffi::CStr),
     /// The end of a process; and that, when it has come.
-    Child,
+    Child(ChildId),
     Ended(Exit),
 }
 

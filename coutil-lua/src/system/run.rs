@@ -340,7 +340,7 @@ unsafe fn attempt(
             (Outcome::Try, What::Accept { .. }) => super::socket::accept(L, state, op),
             (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state)),
             (Outcome::Elapsed, What::Signal(_)) => Attempted::Results(1),
-            (Outcome::Try, What::Child) => {
+            (Outcome::Try, What::Child(_)) => {
                 let tried = state.with(L, |state| {
                     let core = &mut state.system().core;
                     let tried = attempted(core.try_wait_child(op));
@@ -488,7 +488,7 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                     What::Shutdown => "shutdown",
                     What::Future => "future",
                     What::Signal(_) => "signal",
-                    What::Child | What::Ended(_) => "process",
+                    What::Child(_) | What::Ended(_) => "process",
                 };
                 format!("{what} of thread {:p}", waiter.thread)
             });

@@ -73,7 +73,16 @@ impl What {
     /// Whether it ends when the coroutine is closed, by a to-be-closed value: what may last. The rest is visited soon, and then
     /// it is looked whether its coroutine still waits.
     const fn is_guarded(self) -> bool {
-        matches!(self, Self::Sleep | Self::Read { .. } | Self::Accept { .. } | Self::Future)
+        matches!(
+            self,
+            Self::Sleep
+                | Self::Read { .. }
+                | Self::Accept { .. }
+                | Self::Future
+                | Self::Signal(_)
+                | Self::Child(_)
+                | Self::Ended(_)
+        )
     }
 }
 
@@ -103,7 +112,12 @@ impl Await for OnLoop {
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
         // SAFETY: as the callee.
-        unsafe { cancel(L, StateRef::of(L), OpId::from_bits(token)) }
+        unsafe {
+            let (state, op) = (StateRef::of(L), OpId::from_bits(token));
+            #[cfg(feature = "lua52")]
+            state.touch(|state| state.system().kill(op));
+            cancel(L, state, op);
+        }
     }
 }
 
@@ -195,10 +209,26 @@ impl System {
     pub(crate) fn forget(&mut self, op: OpId) -> Option<Left> {
         let waiter = self.core.waiter(op).copied()?;
         let left = self.tasks.take(op);
+        if let What::Child(child) = waiter.what {
+            // Also one that it did not begin to wait for.
+            self.core.abandon_child(child);
+        }
         self.core.cancel_as(op, Some(waiter.thread as usize));
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         self.ended(waiter.thread, op);
         Some(left)
+    }
+
+    /// Whoever was about to wait for a process cannot: it ends at once, as there is no way to have it not started (90 §4.12).
+    #[cfg(any(feature = "lua51", feature = "lua52"))]
+    fn kill(&mut self, op: OpId) {
+        if let Some(Waiter { what: What::Child(child), .. }) = self.core.waiter(op) {
+            let child = *child;
+            if let Some(pid) = self.core.child_pid(child) {
+                let _ = coutil_system::process::kill(pid, libc::SIGKILL);
+            }
+            self.core.abandon_child(child);
+        }
     }
 
     /// Forgets the address that a datagram read has, if it has one.
@@ -361,6 +391,7 @@ pub(crate) unsafe fn drop_orphan(L: *mut lua_State, state: StateRef) {
     // SAFETY: as the callees.
     unsafe {
         let orphan = state.touch(|state| std::mem::replace(&mut state.system().preparing, OpId::NONE));
+        state.touch(|state| state.system().kill(orphan));
         if orphan != OpId::NONE && state.touch(|state| state.system().settle(orphan)) {
             release(L, state, orphan.index());
         }

@@ -166,6 +166,11 @@ impl<W> Loop<W> {
         }
     }
 
+    /// The number of the process; `None` if it was reaped.
+    pub fn child_pid(&self, id: ChildId) -> Option<i32> {
+        self.children.table.get(id).map(|child| child.pid.as_raw_nonzero().get())
+    }
+
     /// An operation is given up.
     pub(crate) fn abandon_by(&mut self, op: OpId, id: ChildId) {
         if self.children.table.get(id).is_some_and(|child| child.waiter == Some(op)) {

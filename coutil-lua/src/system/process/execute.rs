@@ -110,7 +110,7 @@ unsafe extern "C-unwind" fn execute(L: *mut lua_State) -> c_int {
         ffi::lua_settop(L, 1);
         // What ran since may have closed the state.
         let state = StateRef::of(L);
-        let operation = Operation { what: What::Child, object: 0, buffer: 0, extra: 0, guarded: true };
+        let operation = Operation::new(What::Child(child));
         suspend(L, state, operation, move |system, op| system.core.wait_child(op, child))
     }
 }

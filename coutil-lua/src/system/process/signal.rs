@@ -93,7 +93,7 @@ unsafe extern "C-unwind" fn await_signal(L: *mut lua_State) -> c_int {
         check_yieldable(L);
         let (name, signal) = SIGNALS[check_name(L, AWAIT, 1, &SIGNALS[..UNCATCHABLE])];
         check_process(L, state);
-        let operation = Operation { what: What::Signal(name), object: 0, buffer: 0, extra: 0, guarded: true };
+        let operation = Operation::new(What::Signal(name));
         suspend(L, state, operation, move |system, op| system.core.await_signal(op, signal))
     }
 }
