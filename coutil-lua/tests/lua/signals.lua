@@ -386,8 +386,8 @@ end)
 -- Writing to a broken stream --------------------------------------------------------------------
 
 T.test("a failed write raises no signal [30 P5] [40 G20] [90 5.1]", function ()
-  local w = T.waiter(awaitsig, "brokenpipe")
   local a, b = L.pair("local")
+  local w = T.waiter(awaitsig, "brokenpipe")
   b:close()
   local written
   T.start(function () written = pack(a:write("x")) end)
