@@ -178,13 +178,13 @@ T.test("arguments of getenv [40 V1] [40 V4] [40 Q9]", function ()
   P.argument(1, "string expected, got boolean", getenv, true)
   P.argument(1, "string expected, got boolean", getenv, false, {})
   P.argument(1, "string expected, got function", getenv, print)
-  P.argument(1, "string expected, got thread", getenv, coroutine.create(print))
+  P.argument(1, "string expected, got thread", getenv, coroutine.create(function () end))
   P.argument(1, "string expected, got char[]", getenv, memory.create(1))
   P.argument(1, "string expected, got coutil:procesenv", getenv, packenv {})
 end)
 
 T.test("arguments of setenv [40 V6] [40 Q9]", function ()
-  local values = { { "boolean", true }, { "boolean", false }, { "function", print }, { "thread", coroutine.create(print) },
+  local values = { { "boolean", true }, { "boolean", false }, { "function", print }, { "thread", coroutine.create(function () end) },
     { "char[]", memory.create(1) }, { "table", {} } }
   for _, value in ipairs(values) do
     P.argument(1, "string expected, got " .. value[1], setenv, value[2], "x")
@@ -268,7 +268,7 @@ T.test("names with an equals sign, values that are neither strings nor numbers [
   P.raises(bad "A=", packenv, { ["A="] = "x" })
   P.raises(bad "A=B", packenv, { ["A=B"] = 1 })
   P.raises(bad "A=B", packenv, { ["A=B\0x"] = 1 })
-  for _, value in ipairs { true, false, {}, print, io.stdout, coroutine.create(print) } do
+  for _, value in ipairs { true, false, {}, print, io.stdout, coroutine.create(function () end) } do
     P.raises(bad "NAME", packenv, { NAME = value })
   end
   T.eq(packenv({ ["A\0=B"] = "x" }).A, "x") -- the name is cut first
@@ -279,7 +279,7 @@ T.test("keys that are no strings [40 E4]", function ()
     local got = L.message(packenv, t)
     T.eq(got:find("invalid key to 'next'", 1, true) ~= nil, true, got)
   end
-  for _, key in ipairs { true, print, {}, io.stdout, coroutine.create(print) } do
+  for _, key in ipairs { true, print, {}, io.stdout, coroutine.create(function () end) } do
     T.eq((pcall(packenv, { [key] = "x" })), false)
   end
 end)

@@ -52,7 +52,7 @@ end)
 -- Arguments -------------------------------------------------------------------------------------
 
 T.test("other commands [40 X4] [40 X32]", function ()
-  for _, cmd in ipairs { true, false, print, io.stdout, memory.create("true"), coroutine.create(print) } do
+  for _, cmd in ipairs { true, false, print, io.stdout, memory.create("true"), coroutine.create(function () end) } do
     P.argument(1, "table or string expected", execute, cmd)
     P.argument(1, "table or string expected", execute, cmd, {}, {})
   end
@@ -204,7 +204,7 @@ T.test("streams that are no streams [40 X20]", function ()
 end)
 
 T.test("values without a metatable are as false, or refused [40 X20]", function ()
-  for _, value in ipairs { {}, 5, print, coroutine.create(print) } do
+  for _, value in ipairs { {}, 5, print, coroutine.create(function () end) } do
     for _, name in ipairs { "stdin", "stdout", "stderr" } do
       local cmd = { execfile = "true", [name] = value }
       local w = {}
