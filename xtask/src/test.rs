@@ -227,10 +227,18 @@ fn valgrind(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, tota
     // Threads that look up names still run at the end: what the C library keeps for them is not to be freed under them, as
     // then it counts as lost.
     let freeres = "--run-libc-freeres=no";
-    let mut args: Vec<String> =
-        ["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite", freeres]
-            .map(str::to_owned)
-            .into();
+    // A child that does not become another program ends with what it has of this one.
+    let children = "--child-silent-after-fork=yes";
+    let mut args: Vec<String> = [
+        "--quiet",
+        "--error-exitcode=99",
+        "--leak-check=full",
+        "--errors-for-leak-kinds=definite",
+        freeres,
+        children,
+    ]
+    .map(str::to_owned)
+    .into();
     args.push(interpreter.command.display().to_string());
     args.extend(interpreter.args.iter().cloned());
     let interpreter = Interpreter {

@@ -336,7 +336,7 @@ T.test("a process that a signal ends: its name and number [40 X30]", function ()
   T.same(pack(L.await(execute, "sh", "-c", "kill -TERM $$")), { "terminate", 15 })
 end)
 
-T.test("a process that an unnamed signal ends [40 X30] [40 X12]", function ()
+T.test_if(not P.valgrind, "valgrind refuses one", "a process that an unnamed signal ends [40 X30] [40 X12]", function ()
   local list = {}
   for i, number in ipairs(P.unnamed) do
     list[i] = P.sleeper()

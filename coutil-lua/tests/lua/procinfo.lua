@@ -96,7 +96,7 @@ for letter, option in pairs { n = "n", h = "m", k = "s", v = "r", V = "v" } do
   end)
 end
 
-T.test_if(P.proc, "no /proc", "the executable and the process ids [30 I1] [30 I6]", function ()
+T.test_if(P.proc and not P.valgrind, "no /proc, or valgrind", "the executable and the process ids [30 I1] [30 I6]", function ()
   T.eq(procinfo("e"), P.line("readlink /proc/$PPID/exe"))
   T.returns({ P.stat()[1], P.stat()[4] }, procinfo, "#^")
   T.eq(tostring(procinfo("#")), P.line("echo $PPID"))

@@ -69,9 +69,24 @@ impl Children {
 /// A descriptor that tells when the process has ended.
 #[cfg(all(target_os = "linux", not(coutil_portable_poller)))]
 fn open_pidfd(pid: Pid) -> Option<OwnedFd> {
-    // For lack of descriptors, on an old kernel, or in a sandbox there is the other way.
-    let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
-    super::above_standard(fd).ok()
+    use rustix::io::Errno;
+    use rustix::process::{PidfdFlags, pidfd_open};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    /// An old kernel has none, nor have some sandboxes: it is asked once.
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if MISSING.load(Ordering::Relaxed) {
+        return None;
+    }
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(fd) => super::above_standard(fd).ok(),
+        // For lack of descriptors there is the other way, too.
+        Err(error) => {
+            if matches!(error, Errno::NOSYS | Errno::PERM) {
+                MISSING.store(true, Ordering::Relaxed);
+            }
+            None
+        }
+    }
 }
 
 #[cfg(not(all(target_os = "linux", not(coutil_portable_poller))))]

@@ -99,6 +99,7 @@ function P.last(mode)
 end
 
 P.proc = P.read("/proc/self/stat") ~= nil
+P.valgrind = (os.getenv("LD_PRELOAD") or ""):find("valgrind", 1, true) ~= nil -- it hides what it changes
 P.nul = T.number >= 5.2 and "\0" or "%z" -- in a pattern
 P.nobody = 2147483647 -- no process has this id
 
