@@ -58,6 +58,24 @@ const WORKLOADS: &[Workload] = &[
         targets: &[Target::Time { peer: "luv", limit: 0.8 }],
     },
     Workload {
+        name: "start",
+        title: "processes, one after the other",
+        kind: Kind::Race { counts: 300, calls: None },
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
+        name: "children",
+        title: "processes, 64 at once",
+        kind: Kind::Race { counts: 10, calls: None },
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
+        name: "pipe",
+        title: "100 megabytes through a child",
+        kind: Kind::Race { counts: 100, calls: None },
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
         name: "idle",
         title: "100 000 coroutines that wait for timers",
         kind: Kind::Memory { counts: 100_000 },

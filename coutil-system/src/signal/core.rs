@@ -204,6 +204,8 @@ impl<W> Loop<W> {
     /// The loop is gone: it watches nothing any more.
     pub(crate) fn drop_signals(&mut self) {
         let foreign = self.is_foreign();
+        // Before what handlers write to is closed.
+        self.signals.node = None;
         for (signal, watched) in std::mem::take(&mut self.signals.watched) {
             if !foreign {
                 (0..watched.watchers).for_each(|_| signal::unwatch(signal));
