@@ -43,12 +43,13 @@
 //!
 //! # How it works
 //!
-//! There is no thread (but for what is [unblocked](unblock)) and nothing global: a loop makes progress while somebody
-//! [runs](EventLoop::run) it. It goes in *passes*. A pass delivers the timers that have expired, by deadline; then those who
-//! [yielded](EventLoop::yield_now), newest first; then it looks at the descriptors, or waits for them if there is nothing
-//! else to do; then it runs the tasks that were woken, and delivers what has become ready: connections accepted first,
-//! the rest in the order in which it was started, ends of processes among it, and signals last. While there is something to deliver, descriptors are looked at not in
-//! each pass but after some dozens of operations, or a few milliseconds.
+//! There is no thread (but for what is [unblocked](unblock)), and nothing global but the signals that are
+//! [watched](signal): a loop makes progress while somebody [runs](EventLoop::run) it. It goes in *passes*. A pass delivers the
+//! timers that have expired, by deadline; then those who [yielded](EventLoop::yield_now), newest first; then it looks at the
+//! descriptors, or waits for them if there is nothing else to do; then it runs the tasks that were woken, and delivers what
+//! has become ready: connections accepted first, the rest, ends of processes too, in the order in which it was started, and
+//! signals last. While there is something to deliver, descriptors are looked at not in each pass but after some dozens of
+//! operations, or a few milliseconds.
 //!
 //! Descriptors are registered once, edge-triggered: epoll(7). To read is to wait until there is something, and to take it
 //! at the moment of delivery, so that a read that is cancelled has taken nothing. To write is to send at once what the system
@@ -65,7 +66,7 @@
 //! - Tested on Linux. Elsewhere the poller of `polling` is used as it is: untested. Not for Windows.
 //! - One thread at a time runs a loop, and its tasks on that thread. For parallel work there are other executors; the
 //!   futures of this crate run on any of them.
-//! - TCP only.
+//! - Of sockets, only TCP has futures.
 //! - There are no `AsyncRead` and `AsyncWrite`, which cannot tell that somebody has given up a read.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
