@@ -149,8 +149,9 @@ end)
 T.test("a hole in the arguments [40 X7] [40 X5]", function ()
   local holed = { "a", "b", "c", "d" }
   holed[2] = nil
-  T.eq(#holed, 4)
-  raises("bad value #2 in field 'arguments' (must be a string)", { execfile = "true", arguments = holed })
+  if #holed == 4 then -- 5.5 says 1
+    raises("bad value #2 in field 'arguments' (must be a string)", { execfile = "true", arguments = holed })
+  end
   if T.number >= 5.2 then
     local long = setmetatable({ "a" }, { __len = function () return 3 end })
     raises("bad value #2 in field 'arguments' (must be a string)", { execfile = "true", arguments = long })
