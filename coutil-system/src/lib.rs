@@ -3,7 +3,8 @@
 //! - [`EventLoop`]: runs tasks, and the futures of timers and sockets, on the thread of whoever calls it.
 //! - [`TcpListener`], [`TcpStream`]: TCP for futures.
 //! - [`core`]: the loop without futures, generic over who waits, for hosts of another kind: an interpreter with coroutines.
-//! - [`net`], [`time`]: addresses, names and clocks. [`unblock`]: calls that block, as those for names do.
+//! - [`net`], [`time`], [`fs`]: addresses, names, clocks, files. [`random`]: random bytes. [`unblock`]: calls that block, as those
+//!   for names and files do.
 //!   [`Error`]: the same texts on every system.
 //!
 //! ```
@@ -75,10 +76,12 @@ compile_error!("coutil-system does not support Windows yet: nobody could test it
 pub mod core;
 mod error;
 mod event_loop;
+pub mod fs;
 pub mod futures;
 pub mod net;
 mod operation;
 mod pool;
+mod random;
 mod remote;
 mod schedule;
 mod source;
@@ -92,6 +95,7 @@ pub use async_task::Task;
 pub use error::{Error, Result};
 pub use event_loop::EventLoop;
 pub use pool::unblock;
+pub use random::random;
 pub use source::Kind;
 pub use tcp::{TcpListener, TcpStream};
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod datagram;
+pub(crate) mod file;
 pub(crate) mod future;
 pub(crate) mod local;
 pub(crate) mod names;
@@ -16,6 +17,7 @@ pub(crate) mod time;
 pub(crate) mod wait;
 
 use crate::memory::object::Memory;
+use crate::memory::range::Span;
 use crate::raw::{Functions, c_int, lua_State};
 use crate::state::{self, StateRef, field};
 use coutil_system::core::{Loop, OpId};
@@ -55,6 +57,12 @@ pub(crate) enum What {
     Shutdown,
     /// The end of a future.
     Future,
+    /// The same, of one that results in bytes for a part of a memory.
+    Fill {
+        memory: Memory,
+        span: Span,
+        filled: file::Filled,
+    },
 }
 
 /// What is read.
@@ -112,6 +120,7 @@ pub(crate) struct System {
     #[cfg(any(feature = "lua51", feature = "luajit"))]
     pub(crate) threads: FxHashMap<*mut lua_State, OpId>,
     pub(crate) futures: future::Futures,
+    pub(crate) files: file::Files,
     /// Where the sender of a datagram that is read is to be put, by the index of the operation. They are anchored as it is.
     pub(crate) senders: FxHashMap<usize, *mut address::Address>,
 }
@@ -134,6 +143,7 @@ impl System {
             #[cfg(any(feature = "lua51", feature = "luajit"))]
             threads: FxHashMap::default(),
             futures: future::Futures::default(),
+            files: file::Files::default(),
             senders: FxHashMap::default(),
         }
     }
@@ -155,10 +165,12 @@ pub(crate) enum Class {
     LocalStream,
     ShareStream,
     LocalListener,
+    File,
+    Directory,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 10;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
@@ -170,6 +182,8 @@ impl Class {
             Self::LocalStream => c"coutil:pipeactive",
             Self::ShareStream => c"coutil:pipeshare",
             Self::LocalListener => c"coutil:pipepassive",
+            Self::File => c"coutil:file",
+            Self::Directory => c"coutil:dirlist",
         }
     }
 }
@@ -179,7 +193,7 @@ pub(crate) const FUNCTIONS: &[Functions<'_>] =
     &[run::FUNCTIONS, time::FUNCTIONS, address::FUNCTIONS, socket::FUNCTIONS];
 
 /// The functions of the module that await.
-pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS, names::AWAITS];
+pub(crate) const AWAITS: &[Functions<'_>] = &[time::AWAITS, names::AWAITS, file::AWAITS];
 
 /// Makes the classes, at the first call. [-0, +0] Raises for memory.
 pub(crate) unsafe fn make_classes(L: *mut lua_State) {
@@ -221,6 +235,8 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
             local::LISTENER_METHODS,
             local::LISTENER_AWAITS,
         );
+        new_class(L, Class::File, file::METAMETHODS, &[], file::METHODS);
+        new_class(L, Class::Directory, file::DIRECTORY_METAMETHODS, &[], &[]);
     }
 }
 
@@ -269,7 +285,10 @@ pub(crate) unsafe fn set_awaits(L: *mut lua_State, functions: Functions<'_>) {
             push_upvalues(L);
             ffi::lua_pushcclosure(L, wait::finish, upvalue::COUNT);
             crate::modules::push_yield(L);
-            crate::modules::run(L, include_str!("await.lua"), c"=coutil", 3);
+            push_upvalues(L);
+            ffi::lua_pushcclosure(L, wait::finish_raising, upvalue::COUNT);
+            wait::push_nothing_mark(L);
+            crate::modules::run(L, include_str!("await.lua"), c"=coutil", 5);
             for (name, _) in functions {
                 ffi::lua_getfield(L, -1, name.as_ptr());
                 ffi::lua_setfield(L, -3, name.as_ptr());
@@ -293,7 +312,7 @@ unsafe fn new_class(
         ffi::lua_pushstring(L, class.name().as_ptr());
         ffi::lua_setfield(L, -2, c"__name".as_ptr());
         set_functions(L, metamethods);
-        if !methods.is_empty() {
+        if !(methods.is_empty() && awaits.is_empty()) {
             ffi::lua_createtable(L, 0, 16);
             set_functions(L, methods);
             set_awaits(L, awaits);

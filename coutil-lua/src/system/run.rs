@@ -1,6 +1,7 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
 use super::wait::{self, is_suspended, is_waiting, release};
+use super::file::Filled;
 use super::{Delivering, Reading, Waiter, What, push_failure};
 use crate::memory::range::span;
 use crate::raw::error::DIRECT;
@@ -275,7 +276,7 @@ unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome
             }
             (Outcome::Try, What::Accept { domain }) => super::socket::push_accepted(L, domain),
             (Outcome::Try, What::Read { kind: Reading::Sockets, .. }) => super::local::push_received(L),
-            (Outcome::Elapsed, What::Future) => super::task::push_results(L, state, op),
+            (Outcome::Elapsed, What::Future | What::Fill { .. }) => super::task::push_results(L, state, op),
             _ => {}
         }
     }
@@ -322,7 +323,20 @@ unsafe fn attempt(
                 }
             }
             (Outcome::Try, What::Accept { .. }) => super::socket::accept(L, state, op),
-            (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state)),
+            (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state, |_| {})),
+            (Outcome::Elapsed, What::Fill { memory, span, filled }) => {
+                let mut placed = 0;
+                let count =
+                    super::task::results(state, |bytes| placed = super::file::place(memory, span, bytes));
+                if count > 0 {
+                    return Attempted::Results(count);
+                }
+                match filled {
+                    Filled::Count => ffi::lua_pushinteger(L, placed as ffi::lua_Integer),
+                    Filled::Memory => wait::push_buffer(L, op),
+                }
+                Attempted::Results(1)
+            }
             _ => {
                 ffi::lua_pushboolean(L, 1);
                 Attempted::Results(1)
@@ -451,7 +465,7 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                     What::Connect => "connect",
                     What::Write => "write",
                     What::Shutdown => "shutdown",
-                    What::Future => "future",
+                    What::Future | What::Fill { .. } => "future",
                 };
                 format!("{what} of thread {:p}", waiter.thread)
             });
