@@ -68,6 +68,17 @@ impl Tasks {
 pub(crate) const OPERATION: Operation = Operation::new(What::Future);
 
 impl System {
+    /// Starts an operation that lasts as long as a call that blocks, made by another thread.
+    pub(crate) fn unblock<T: Output + 'static>(
+        &mut self,
+        op: OpId,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<()> {
+        let task = self.core.unblock(op, move || Box::new(call()) as AnyOutput)?;
+        self.tasks.running.insert(op.index(), task);
+        Ok(())
+    }
+
     /// Starts an operation that lasts as long as the future.
     pub(crate) fn spawn(
         &mut self,

@@ -9,7 +9,7 @@ use crate::suspend::{Await, check_yieldable};
 use crate::system::task::{self, AnyOutput, Output};
 use crate::system::wait::{self, OnLoop, OnLoopRaising, Operation, check_process};
 use crate::system::{System, push_failure};
-use coutil_system::{Result, unblock};
+use coutil_system::Result;
 use mlua::ffi;
 use std::ffi::c_void;
 use std::future::Future;
@@ -156,7 +156,7 @@ where
         check_process(L, state);
         wait::suspend_as::<A>(L, state, operation, move |system, op| {
             let call = make(system);
-            system.spawn(op, async move { Box::new(unblock(call).await) as AnyOutput })
+            system.unblock(op, call)
         })
     }
 }
