@@ -42,7 +42,9 @@ impl Remote {
         put(&mut inbox);
         self.full.store(true, Ordering::SeqCst);
         let waker = match &inbox.waker {
-            Some((waker, forks)) if self.asleep.swap(false, Ordering::SeqCst) && *forks == process::forks() => {
+            Some((waker, forks))
+                if self.asleep.swap(false, Ordering::SeqCst) && *forks == process::forks() =>
+            {
                 Some(waker.clone())
             }
             _ => None,

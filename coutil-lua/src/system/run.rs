@@ -1,7 +1,7 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
-use super::wait::{self, is_suspended, is_waiting, release};
 use super::file::Filled;
+use super::wait::{self, is_suspended, is_waiting, release};
 use super::{Delivering, Reading, Waiter, What, push_failure};
 use crate::memory::range::span;
 use crate::raw::error::DIRECT;
@@ -126,6 +126,8 @@ enum Step {
     CheckErrors,
     /// Closed objects were kept long enough.
     ForgetClosed,
+    /// Other threads are done with strings.
+    SweepLoans,
     Finished(bool),
     Foreign,
 }
@@ -166,6 +168,7 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
                 Step::Deliver(op) => deliver(L, state, op),
                 Step::CheckErrors => halt_for_error(L, state),
                 Step::ForgetClosed => forget_closed(L, state, false),
+                Step::SweepLoans => super::file::sweep_loans(L, state),
                 Step::RunTasks => {
                     let tasks = state.try_with(|state| state.system().core.take_tasks());
                     if let Ok(tasks) = tasks {
@@ -191,6 +194,9 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
 fn next(system: &mut super::System) -> Step {
     if system.closed > 0 && system.closed_in != system.core.passes() {
         return Step::ForgetClosed;
+    }
+    if system.files.loans.has_ended() {
+        return Step::SweepLoans;
     }
     match system.core.next() {
         Ok(Next::Deliver(op)) => {

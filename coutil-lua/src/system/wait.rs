@@ -273,6 +273,7 @@ impl System {
     pub(crate) fn forget(&mut self, op: OpId) -> Option<Left> {
         let waiter = self.core.waiter(op).copied()?;
         let left = self.tasks.take(op);
+        self.files.loans.give_up(op);
         self.core.cancel_as(op, Some(waiter.thread as usize));
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         self.ended(waiter.thread, op);

@@ -172,7 +172,9 @@ impl File {
             while copied < length {
                 match copy.part(way, length - copied) {
                     // What is not on a disk may be empty to the kernel, and have contents all the same: procfs(5).
-                    Ok(Part::Copied(0)) if copied == 0 && !matches!(way, Way::ReadWrite) => way = Way::ReadWrite,
+                    Ok(Part::Copied(0)) if copied == 0 && !matches!(way, Way::ReadWrite) => {
+                        way = Way::ReadWrite
+                    }
                     Ok(Part::Copied(0)) => break,
                     Ok(Part::Copied(count)) => copied += count as u64,
                     Ok(Part::Unsuitable) => way = *ways.next().unwrap_or(&Way::ReadWrite),
@@ -213,8 +215,14 @@ impl Copy<'_> {
             Ok(count) => Ok(Part::Copied(count)),
             // Other file systems, kernels and kinds of files; EBADF is also what is said of files that are appended to.
             Err(
-                Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::PERM | Errno::OPNOTSUPP | Errno::BADF
-                | Errno::OVERFLOW | Errno::SPIPE,
+                Errno::NOSYS
+                | Errno::XDEV
+                | Errno::INVAL
+                | Errno::PERM
+                | Errno::OPNOTSUPP
+                | Errno::BADF
+                | Errno::OVERFLOW
+                | Errno::SPIPE,
             ) => Ok(Part::Unsuitable),
             Err(error) => Err(error.into()),
         }

@@ -118,7 +118,10 @@ impl File {
             UNKNOWN => {
                 let storage = rustix::fs::fstat(&self.fd).is_ok_and(|stat| {
                     use rustix::fs::FileType;
-                    matches!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile | FileType::BlockDevice)
+                    matches!(
+                        FileType::from_raw_mode(stat.st_mode),
+                        FileType::RegularFile | FileType::BlockDevice
+                    )
                 });
                 self.kind.store(if storage { REGULAR } else { OTHER }, Ordering::Relaxed);
                 storage

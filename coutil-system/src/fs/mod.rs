@@ -45,6 +45,8 @@ pub use copy::{Clone, CopyOptions, copy};
 pub use directory::{Entries, list};
 pub use file::{Create, File, OpenOptions};
 pub use info::{FileSystem, FileType, Info, Time, file_system, info, read_link, real_path};
-pub use path::{change_mode, change_owner, link, make_directory, remove_directory, remove_file, rename, symlink};
+pub use path::{
+    change_mode, change_owner, link, make_directory, remove_directory, remove_file, rename, symlink,
+};
 pub use temporary::{temporary_directory, temporary_file};
 pub use times::{Stamp, Times, touch};

@@ -97,7 +97,11 @@ mod tests {
             (1e300, (i64::MAX, 0)),
         ] {
             let times = Times { accessed: Stamp::At(seconds), modified: Stamp::At(0.0) }.exact().unwrap();
-            assert_eq!((times.last_access.tv_sec, i64::from(times.last_access.tv_nsec)), expected, "{seconds}");
+            assert_eq!(
+                (times.last_access.tv_sec, i64::from(times.last_access.tv_nsec)),
+                expected,
+                "{seconds}"
+            );
         }
         for bad in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
             let times = Times { accessed: Stamp::Now, modified: Stamp::At(bad) };

@@ -10,6 +10,7 @@ use crate::system::task::{self, AnyOutput, Output};
 use crate::system::wait::{self, OnLoop, OnLoopRaising, Operation, check_process};
 use crate::system::{System, push_failure};
 use coutil_system::Result;
+use coutil_system::core::OpId;
 use mlua::ffi;
 use std::ffi::c_void;
 use std::future::Future;
@@ -79,7 +80,12 @@ where
 }
 
 /// As [`perform_or_raise`], of a future that makes several calls by other threads.
-pub(super) unsafe fn perform_steps<M, C, T>(L: *mut lua_State, state: StateRef, operation: Operation, make: M) -> c_int
+pub(super) unsafe fn perform_steps<M, C, T>(
+    L: *mut lua_State,
+    state: StateRef,
+    operation: Operation,
+    make: M,
+) -> c_int
 where
     M: FnOnce(&mut System) -> C + Copy,
     C: Future<Output = T> + Send + 'static,
@@ -140,6 +146,29 @@ where
             ffi::lua_settop(L, base + 1);
             ffi::lua_error(L);
         }
+    }
+}
+
+/// As [`perform`] by another thread, of what `make` makes for an operation.
+pub(super) unsafe fn perform_op<M, C, T>(
+    L: *mut lua_State,
+    state: StateRef,
+    operation: Operation,
+    make: M,
+    call: fn(C) -> T,
+) -> c_int
+where
+    M: FnOnce(&mut System, OpId) -> C + Copy,
+    C: Send + 'static,
+    T: Output + 'static,
+{
+    // SAFETY: as `perform`.
+    unsafe {
+        check_process(L, state);
+        wait::suspend(L, state, operation, move |system, op| {
+            let made = make(system, op);
+            system.unblock(op, move || call(made))
+        })
     }
 }
 

@@ -30,8 +30,8 @@ const GROUPS: [Group; 4] = [Group::File, Group::System, Group::RealPath, Group::
 impl Group {
     fn of(letter: u8) -> Option<Self> {
         match letter {
-            b'?' | b'M' | b'_' | b'u' | b'g' | b'#' | b'D' | b'd' | b'*' | b'B' | b'b' | b'i' | b'v' | b'a'
-            | b'm' | b's' | b'c' => Some(Self::File),
+            b'?' | b'M' | b'_' | b'u' | b'g' | b'#' | b'D' | b'd' | b'*' | b'B' | b'b' | b'i' | b'v'
+            | b'a' | b'm' | b's' | b'c' => Some(Self::File),
             b'@' | b'N' | b'I' | b'T' | b'F' | b'A' | b't' | b'f' => Some(Self::System),
             b'p' => Some(Self::RealPath),
             b'=' => Some(Self::Link),
@@ -156,9 +156,8 @@ pub(super) unsafe extern "C-unwind" fn info(L: *mut lua_State) -> c_int {
         }
         check_manner(L, mode.blocking);
         let path = check_text(L, 1);
-        let begin = move || {
-            (Found { letters: mode.rest.to_vec(), ..Found::default() }, as_path(path).to_owned())
-        };
+        let begin =
+            move || (Found { letters: mode.rest.to_vec(), ..Found::default() }, as_path(path).to_owned());
         if mode.blocking {
             return perform_or_raise(L, state, true, operation(0, 0), move |_: &mut System| {
                 let (mut found, path) = begin();

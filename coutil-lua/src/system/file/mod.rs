@@ -7,6 +7,7 @@ mod bits;
 mod call;
 mod directory;
 mod info;
+mod loan;
 mod mode;
 mod object;
 mod open;
@@ -16,6 +17,7 @@ mod times;
 mod transfer;
 
 pub(crate) use bits::set_filebits;
+pub(crate) use loan::sweep as sweep_loans;
 pub(crate) use object::{Files, METAMETHODS, METHODS};
 pub(crate) use transfer::{Filled, place};
 

@@ -47,7 +47,8 @@ pub(super) unsafe fn unknown_char(L: *mut lua_State, number: usize, kind: &CStr,
     // SAFETY: the texts are copied.
     unsafe {
         let number = c_int::try_from(number).unwrap_or(c_int::MAX);
-        let text = ffi::lua_pushfstring(L, c"bad argument #%d, unknown %s char".as_ptr(), number, kind.as_ptr());
+        let text =
+            ffi::lua_pushfstring(L, c"bad argument #%d, unknown %s char".as_ptr(), number, kind.as_ptr());
         raise_byte(L, AWAIT, CStr::from_ptr(text), letter)
     }
 }
@@ -58,11 +59,7 @@ pub(super) unsafe fn misplaced(L: *mut lua_State, blame: Blame, letter: u8, link
     // SAFETY: the texts are copied.
     unsafe {
         if letter == b'~' || (link && letter == b'l') {
-            ffi::lua_pushfstring(
-                L,
-                c"'%c' must be in the begin of 'mode'".as_ptr(),
-                c_int::from(letter),
-            );
+            ffi::lua_pushfstring(L, c"'%c' must be in the begin of 'mode'".as_ptr(), c_int::from(letter));
             raise(L, AWAIT);
         }
         unknown(L, blame, letter)

@@ -45,6 +45,7 @@ pub(crate) struct Files {
     last: u64,
     /// A buffer that is used again and again.
     pub(super) spare: Vec<u8>,
+    pub(crate) loans: super::loan::Loans,
 }
 
 impl Files {

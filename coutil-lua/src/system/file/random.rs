@@ -29,9 +29,8 @@ pub(super) unsafe extern "C-unwind" fn random(L: *mut lua_State) -> c_int {
         let (bytes, len) = memory.bytes();
         let span = span(i, j, len);
         if blocking {
-            let result = crate::raw::run(L, || {
-                fill(std::slice::from_raw_parts_mut(bytes.add(span.start), span.len))
-            });
+            let result =
+                crate::raw::run(L, || fill(std::slice::from_raw_parts_mut(bytes.add(span.start), span.len)));
             if result.is_err() {
                 return push_result(L, result);
             }

@@ -2,10 +2,11 @@
 //!
 //! A memory may be changed, resized, closed or collected while another thread is at work, and a call that was given up goes on.
 //! So what is read comes into a buffer of the library, and is copied to what is still there of the memory when the coroutine gets
-//! it; and what is written is copied before. In blocking mode nothing can happen meanwhile, and the bytes are used where they are.
+//! it; and what is written is copied before, but for long strings, which are [lent](super::loan). In blocking mode nothing can happen meanwhile, and the bytes are used where they are.
 
 use super::Shared;
-use super::call::{check_manner, operation, perform};
+use super::call::{check_manner, operation, perform, perform_op};
+use super::loan::{Loan, lend};
 use super::object::{check_open, to_file};
 use crate::memory::object::{Memory, check_array};
 use crate::memory::range::{Span, span};
@@ -19,6 +20,7 @@ use crate::system::wait::Operation;
 use crate::system::{System, What, push_failure};
 use coutil_system::{Error, Result};
 use mlua::ffi;
+use std::sync::Arc;
 
 /// What is to be told of bytes that came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,6 +150,32 @@ pub(super) unsafe extern "C-unwind" fn read(L: *mut lua_State) -> c_int {
     }
 }
 
+/// Strings of that length are lent to the thread that writes, and not copied.
+const LENT: usize = 32 * 1024;
+
+/// What is to be written, and where.
+enum Writing {
+    Copied(Result<Shared>, Result<Vec<u8>>, usize, Option<u64>),
+    Lent(Result<Shared>, Arc<Loan>, Option<u64>),
+}
+
+impl Writing {
+    fn run(self) -> Written {
+        match self {
+            Self::Copied(Ok(file), Ok(buffer), len, offset) => {
+                Written { result: file.write(&buffer[..len], offset), buffer }
+            }
+            Self::Lent(Ok(file), loan, offset) => {
+                let result = loan.with(|bytes| file.write(bytes, offset)).unwrap_or(Err(Error::CANCELED));
+                Written { result, buffer: Vec::new() }
+            }
+            Self::Copied(Err(error), ..) | Self::Copied(_, Err(error), ..) | Self::Lent(Err(error), ..) => {
+                Written { result: Err(error), buffer: Vec::new() }
+            }
+        }
+    }
+}
+
 /// What `write` results in.
 struct Written {
     result: Result<usize>,
@@ -188,19 +216,34 @@ pub(super) unsafe extern "C-unwind" fn write(L: *mut lua_State) -> c_int {
             });
             return push_count(L, result);
         }
-        perform(L, state, false, operation(1, 2), move |system: &mut System| {
-            let file = system.files.share(id);
+        let mut loan = 0;
+        if let Data::String(..) = data {
             let bytes = data.region(i, j);
-            let buffer = system.files.buffer(bytes.len()).map(|mut buffer| {
-                buffer[..bytes.len()].copy_from_slice(bytes);
-                buffer
-            });
-            let len = bytes.len();
-            move || match (file, buffer) {
-                (Ok(file), Ok(buffer)) => Written { result: file.write(&buffer[..len], offset), buffer },
-                (Err(error), _) | (_, Err(error)) => Written { result: Err(error), buffer: Vec::new() },
+            let storage = |file: &Shared| file.is_storage();
+            if bytes.len() >= LENT && state.with(L, |state| state.system().files.get(id).is_some_and(storage))
+            {
+                loan = lend(L, state, 2, bytes);
             }
-        })
+        }
+        perform_op(
+            L,
+            state,
+            operation(1, 2),
+            move |system: &mut System, op| {
+                let file = system.files.share(id);
+                let bytes = data.region(i, j);
+                let lent = if loan > 0 { system.files.loans.begin(loan, op) } else { None };
+                if let Some(lent) = lent {
+                    return Writing::Lent(file, lent, offset);
+                }
+                let buffer = system.files.buffer(bytes.len()).map(|mut buffer| {
+                    buffer[..bytes.len()].copy_from_slice(bytes);
+                    buffer
+                });
+                Writing::Copied(file, buffer, bytes.len(), offset)
+            },
+            Writing::run,
+        )
     }
 }
 
@@ -219,7 +262,8 @@ unsafe fn write_file(L: *mut lua_State, state: StateRef, blocking: bool, id: u64
             move || -> Result<u64> {
                 let (file, source) = files?;
                 // Counted from 1; there is nothing before.
-                let offset = u64::try_from(i.saturating_sub(1)).map_err(|_| Error::from_code(libc::EINVAL))?;
+                let offset =
+                    u64::try_from(i.saturating_sub(1)).map_err(|_| Error::from_code(libc::EINVAL))?;
                 file.copy_from(&source, Some(offset), j.abs_diff(i).saturating_add(1))
             }
         })
