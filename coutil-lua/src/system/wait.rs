@@ -73,7 +73,10 @@ impl What {
     /// Whether it ends when the coroutine is closed, by a to-be-closed value: what may last. The rest is visited soon, and then
     /// it is looked whether its coroutine still waits.
     const fn is_guarded(self) -> bool {
-        matches!(self, Self::Sleep | Self::Read { .. } | Self::Accept { .. } | Self::Future)
+        matches!(
+            self,
+            Self::Sleep | Self::Read { .. } | Self::Accept { .. } | Self::Future | Self::Fill { .. }
+        )
     }
 }
 
