@@ -97,8 +97,8 @@ fn fill(source: &File, from: &Info, file: &File, made: bool, clone: Clone) -> Re
     if !made && to.file_type() == FileType::File {
         file.resize(0)?;
     }
-    file.copy_from(source, None, u64::MAX)?;
-    Ok(())
+    // Also one that ends in the middle has failed.
+    file.copy_until(source, None, u64::MAX).1
 }
 
 fn set_mode(file: &File, from: &Info, to: &Info) -> Result<()> {
@@ -158,7 +158,16 @@ impl File {
     /// `bad file descriptor` if the source is not open for reading, or this one not for writing; others as [`File::read`] and
     /// [`File::write`] have them. If some bytes were copied before that is what is returned.
     pub fn copy_from(&self, source: &File, offset: Option<u64>, length: u64) -> Result<u64> {
-        self.quietly(|| {
+        match self.copy_until(source, offset, length) {
+            (0, Err(error)) => Err(error),
+            (copied, _) => Ok(copied),
+        }
+    }
+
+    /// As [`copy_from`](Self::copy_from), with what it ended with.
+    fn copy_until(&self, source: &File, offset: Option<u64>, length: u64) -> (u64, Result<()>) {
+        let mut copied = 0;
+        let result = self.quietly(|| {
             let mut length = length;
             if let (Ok(from), Ok(to)) = (source.info(), self.info())
                 && (from.device, from.inode) == (to.device, to.inode)
@@ -166,24 +175,20 @@ impl File {
                 length = length.min(from.size.saturating_sub(offset.unwrap_or(0)));
             }
             let mut copy = Copy { source, file: self, offset, buffer: Vec::new() };
-            let mut copied = 0;
             let mut ways = Way::ALL.iter();
             let mut way = *ways.next().unwrap_or(&Way::ReadWrite);
             while copied < length {
-                match copy.part(way, length - copied) {
+                match copy.part(way, length - copied)? {
                     // What is not on a disk may be empty to the kernel, and have contents all the same: procfs(5).
-                    Ok(Part::Copied(0)) if copied == 0 && !matches!(way, Way::ReadWrite) => {
-                        way = Way::ReadWrite
-                    }
-                    Ok(Part::Copied(0)) => break,
-                    Ok(Part::Copied(count)) => copied += count as u64,
-                    Ok(Part::Unsuitable) => way = *ways.next().unwrap_or(&Way::ReadWrite),
-                    Err(_) if copied > 0 => break,
-                    Err(error) => return Err(error),
+                    Part::Copied(0) if copied == 0 && !matches!(way, Way::ReadWrite) => way = Way::ReadWrite,
+                    Part::Copied(0) => break,
+                    Part::Copied(count) => copied += count as u64,
+                    Part::Unsuitable => way = *ways.next().unwrap_or(&Way::ReadWrite),
                 }
             }
-            Ok(copied)
-        })
+            Ok(())
+        });
+        (copied, result)
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> Result<T>) -> Result<T>
             return Err(Error::INVALID);
         }
         let result = write();
-        if matches!(result, Err(Error::BROKEN_PIPE)) && !was_pending {
+        // Whatever it returned: some bytes may have been written before.
+        if !was_pending {
             take(&pipe);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, former.as_ptr(), ptr::null_mut());
@@ -58,8 +59,12 @@ unsafe fn take(set: &libc::sigset_t) {
         }
         #[cfg(target_os = "macos")]
         {
-            let mut signal = 0;
-            libc::sigwait(set, &mut signal);
+            let mut pending = std::mem::zeroed();
+            libc::sigpending(&mut pending);
+            if libc::sigismember(&pending, libc::SIGPIPE) == 1 {
+                let mut signal = 0;
+                libc::sigwait(set, &mut signal);
+            }
         }
     }
 }
