@@ -1,11 +1,17 @@
 -- The functions of this module that await, on versions without continuations; see `suspend`.
 --
 -- `start` checks, and yields, or returns its results at once; `finish` ends what is left of a wait that somebody else
--- ended. On LuaJIT `start` returns nothing where it is to be yielded, and that is done here.
+-- ended. On LuaJIT `start` returns nothing where it is to be yielded, and that is done here; so what has results at once needs no
+-- `finish`.
 local starts, finish, yield, finishraising, nothing = ...
 local select = select
 
 local function park (...)
+  if select("#", ...) == 0 then return finish(yield()) end
+  return ...
+end
+
+local function parkraising (...)
   if select("#", ...) == 0 then return yield() end
   return ...
 end
@@ -27,12 +33,12 @@ end
 local awaits = {}
 for name, start in pairs(starts) do
   if raising[name] then
-    local suspend = yield and park or function (...) return ... end
+    local suspend = yield and parkraising or function (...) return ... end
     awaits[name] = function (...)
       return results(count(finishraising(suspend(start(...)))))
     end
   elseif yield then
-    awaits[name] = function (...) return finish(park(start(...))) end
+    awaits[name] = function (...) return park(start(...)) end
   else
     awaits[name] = function (...) return finish(start(...)) end
   end

@@ -205,10 +205,13 @@ pub(super) unsafe extern "C-unwind" fn write(L: *mut lua_State) -> c_int {
             return write_file(L, state, blocking, id, source);
         }
         let offset = opt_offset(L, 5);
-        check_array(L, AWAIT, 2);
+        let memory = Memory::find(L, 2);
+        if memory.is_none() {
+            check_array(L, AWAIT, 2);
+        }
         let i = args::opt_integer(L, AWAIT, 3, 1);
         let j = args::opt_integer(L, AWAIT, 4, -1);
-        let data = Data::of(L, 2);
+        let data = memory.map_or_else(|| Data::of(L, 2), Data::Memory);
         if blocking {
             let result = state.with(L, |state| match state.system().files.get(id) {
                 Some(file) => file.write(data.region(i, j), offset),
