@@ -25,7 +25,6 @@
 //!     })
 //!     .await
 //! })??;
-//! # fn unblock_twice<T>(_: T) {}
 //! assert_eq!(text, b"[package]");
 //! # Ok::<(), coutil_system::Error>(())
 //! ```

@@ -192,12 +192,11 @@ unsafe extern "C-unwind" fn collect(L: *mut lua_State) -> c_int {
             let file = state.system().files.open.remove(&id);
             file.and_then(Arc::into_inner).map_or(Ok(()), File::close)
         });
-        if let Err(_error) = result {
+        if let Err(error) = result {
+            crate::system::push_message(L, error);
             #[cfg(any(feature = "lua54", feature = "lua55"))]
-            {
-                crate::system::push_message(L, _error);
-                crate::report::warn(L, c"__gc(file)");
-            }
+            crate::report::warn(L, c"__gc(file)");
+            crate::report::report_own(L);
         }
         0
     }

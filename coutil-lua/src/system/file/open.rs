@@ -90,7 +90,7 @@ impl Output for Made {
             let count = self.letters.len() as c_int;
             ffi::luaL_checkstack(L, count + 8, c"too many values".as_ptr());
             let base = ffi::lua_gettop(L);
-            let (mut path_at, mut file_at) = (0, 0);
+            let (mut path_at, mut file_at, mut opened) = (0, 0, std::ptr::null_mut());
             for letter in &self.letters {
                 match letter {
                     b'f' if path_at > 0 => ffi::lua_pushvalue(L, path_at),
@@ -100,16 +100,19 @@ impl Output for Made {
                     }
                     _ if file_at > 0 => ffi::lua_pushvalue(L, file_at),
                     _ => {
-                        let object = push_closed(L);
+                        opened = push_closed(L);
                         file_at = ffi::lua_gettop(L);
-                        if let Some(file) = file.take() {
-                            give(state, object, file);
-                        }
                     }
                 }
             }
             if count == 0 {
                 ffi::lua_pushlstring(L, path.as_ptr().cast(), path.len());
+            }
+            // Last, as what comes before may raise for memory.
+            if !opened.is_null()
+                && let Some(file) = file.take()
+            {
+                give(state, opened, file);
             }
             ffi::lua_gettop(L) - base
         }
