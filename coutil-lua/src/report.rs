@@ -12,6 +12,20 @@ pub(crate) unsafe fn report(L: *mut lua_State, co: *mut lua_State) {
     unsafe { give(L, co, std::ptr::null()) }
 }
 
+/// As [`report`], of an error in a finalizer, of which nothing died: the running coroutine is told. [-1, +0] Never raises.
+pub(crate) unsafe fn report_own(L: *mut lua_State) {
+    // SAFETY: a finalizer has room for what is pushed.
+    unsafe {
+        state::push_field(L, field::HANDLE);
+        ffi::lua_pushvalue(L, -2);
+        ffi::lua_pushthread(L);
+        ffi::lua_pushnil(L);
+        ffi::lua_pushlightuserdata(L, std::ptr::null_mut());
+        call(L, 4, -6, std::ptr::null());
+        ffi::lua_pop(L, 1);
+    }
+}
+
 /// As [`report`], of an error that has no value yet. [-0, +0] Never raises.
 pub(crate) unsafe fn report_text(L: *mut lua_State, co: *mut lua_State, text: &'static CStr) {
     // SAFETY: as `report`.

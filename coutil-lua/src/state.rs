@@ -358,6 +358,8 @@ pub(crate) mod field {
     /// The await functions of versions without continuations, by module.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
     pub(crate) const AWAITS: c_int = 17;
+    /// Strings that are lent to other threads; see `system::file::loan`.
+    pub(crate) const LOANS: c_int = 18;
 }
 
 static KEY: u8 = 0;
@@ -452,6 +454,7 @@ pub(crate) unsafe fn push(L: *mut lua_State) {
             (field::CLASSES, c""),
             (field::CLOSED, c""),
             (field::CANCELLED, c"k"),
+            (field::LOANS, c""),
         ] {
             ffi::lua_createtable(L, 0, 0);
             if !mode.is_empty() {

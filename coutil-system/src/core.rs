@@ -45,7 +45,9 @@ use crate::time;
 use async_task::{Runnable, Task};
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 /// Names a source.
@@ -296,6 +298,28 @@ impl<W> Loop<W> {
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.park(op);
         Ok(self.remote.spawn(Some(op), future))
+    }
+
+    /// Starts an operation that lasts as long as a call that blocks, made by another thread: see [`unblock`](crate::unblock). What it
+    /// returns is in the task when the operation is delivered. Dropping the task cancels a call that has not begun.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn unblock<T, F>(&mut self, op: OpId, call: F) -> Result<Task<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.poller()?;
+        self.set_outcome(op, Outcome::Elapsed);
+        self.schedule.park(op);
+        let (runnable, mut task) = crate::pool::prepare(call);
+        // Whoever is to be told is there before the call begins.
+        let waker = self.remote.end_waker(op);
+        let _ = Pin::new(&mut task).poll(&mut Context::from_waker(&waker));
+        runnable.schedule();
+        Ok(task)
     }
 
     /// Starts an operation that has failed already, and is delivered with that in its turn.

@@ -5,7 +5,8 @@
 //! - [`core`]: the loop without futures, generic over who waits, for hosts of another kind: an interpreter with coroutines.
 //! - [`process`], [`signal`]: programs that are started and waited for, and signals, for futures.
 //! - [`net`], [`time`], [`environment`], [`info`]: addresses, names and clocks; variables; what the system tells about itself.
-//!   [`unblock`]: calls that block, as those for names do. [`Error`]: the same texts on every system.
+//!   [`Error`]: the same texts on every system.
+//! - [`fs`]: files. [`random`]: random bytes. [`unblock`]: calls that block, as those for names and files do.
 //!
 //! ```
 //! use coutil_system::{EventLoop, Result, TcpListener, TcpStream};
@@ -78,12 +79,14 @@ pub mod core;
 pub mod environment;
 mod error;
 mod event_loop;
+pub mod fs;
 pub mod futures;
 pub mod info;
 pub mod net;
 mod operation;
 mod pool;
 pub mod process;
+mod random;
 mod remote;
 mod schedule;
 pub mod signal;
@@ -98,6 +101,7 @@ pub use async_task::Task;
 pub use error::{Error, Result};
 pub use event_loop::EventLoop;
 pub use pool::unblock;
+pub use random::random;
 pub use source::Kind;
 pub use tcp::{TcpListener, TcpStream};
 

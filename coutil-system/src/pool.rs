@@ -7,10 +7,12 @@
 //! The queue is one of calls, not of futures that wait for their turn: nothing is woken while a lock is held, as whoever is
 //! woken may be dropped by that.
 
-use async_task::{Builder, Runnable};
+use crate::sys::process;
+use async_task::{Builder, Runnable, Task};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// How many calls run at a time: `UV_THREADPOOL_SIZE` as libuv understands it, 4 if it is not set.
 fn limit(variable: Option<&str>) -> usize {
@@ -29,16 +31,25 @@ fn limit(variable: Option<&str>) -> usize {
     }
 }
 
+/// How long a thread waits for another call before it goes back to the pool.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 #[derive(Default)]
 struct Calls {
-    /// How many threads make calls.
+    /// How many threads make calls, or wait for one.
     running: usize,
+    /// How many of them wait. As many of the calls that wait are theirs: each is woken for one, and takes the first.
+    idle: usize,
     waiting: VecDeque<Runnable>,
+    /// In a child of a fork there are no threads.
+    forks: u32,
 }
 
 struct Gate {
     limit: usize,
     calls: Mutex<Calls>,
+    /// Tells a thread that waits of a call. That it waits here, and not in the pool, saves it from waiting for a lock as well.
+    more: Condvar,
 }
 
 impl Gate {
@@ -48,7 +59,7 @@ impl Gate {
         GATE.get_or_init(|| {
             let variable = std::env::var_os("UV_THREADPOOL_SIZE");
             let limit = limit(variable.map(|text| text.to_string_lossy().into_owned()).as_deref());
-            Self { limit, calls: Mutex::default() }
+            Self { limit, calls: Mutex::default(), more: Condvar::new() }
         })
     }
 
@@ -58,13 +69,21 @@ impl Gate {
 
     fn put(&'static self, call: Runnable) {
         let mut calls = self.calls();
-        if calls.running == self.limit {
-            calls.waiting.push_back(call);
-            return;
+        let forks = process::forks();
+        if calls.forks != forks {
+            *calls = Calls { forks, ..Calls::default() };
         }
-        calls.running += 1;
-        drop(calls);
-        blocking::unblock(|| self.work(call)).detach();
+        if calls.idle > calls.waiting.len() {
+            calls.waiting.push_back(call);
+            drop(calls);
+            self.more.notify_one();
+        } else if calls.running == self.limit {
+            calls.waiting.push_back(call);
+        } else {
+            calls.running += 1;
+            drop(calls);
+            blocking::unblock(|| self.work(call)).detach();
+        }
     }
 
     /// Makes calls until none is left. One whose future was dropped is not made.
@@ -72,15 +91,29 @@ impl Gate {
         loop {
             // The panic of a call is passed on; others are of those who are woken.
             let _ = catch_unwind(AssertUnwindSafe(|| call.run()));
-            let mut calls = self.calls();
-            match calls.waiting.pop_front() {
+            match self.next() {
                 Some(next) => call = next,
-                None => {
-                    calls.running -= 1;
-                    return;
-                }
+                None => return,
             }
         }
+    }
+}
+
+impl Gate {
+    /// The next call for a thread that has made one; `None` if there has been none for a while, and the thread is to go.
+    fn next(&self) -> Option<Runnable> {
+        let mut calls = self.calls();
+        if calls.waiting.is_empty() {
+            calls.idle += 1;
+            let waited = self.more.wait_timeout_while(calls, PATIENCE, |calls| calls.waiting.is_empty());
+            calls = waited.unwrap_or_else(PoisonError::into_inner).0;
+            calls.idle -= 1;
+        }
+        let next = calls.waiting.pop_front();
+        if next.is_none() {
+            calls.running -= 1;
+        }
+        next
     }
 }
 
@@ -112,11 +145,19 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let gate = Gate::get();
-    let call = Builder::new().propagate_panic(true).spawn(|()| async { call() }, |call| gate.put(call));
-    let (runnable, task) = call;
+    let (runnable, task) = prepare(call);
     runnable.schedule();
     task.await
+}
+
+/// A call that waits for its turn from when it is scheduled.
+pub(crate) fn prepare<T, F>(call: F) -> (Runnable, Task<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let gate = Gate::get();
+    Builder::new().propagate_panic(true).spawn(|()| async { call() }, |call| gate.put(call))
 }
 
 #[cfg(test)]

@@ -41,10 +41,17 @@ impl Remote {
         let mut inbox = self.inbox();
         put(&mut inbox);
         self.full.store(true, Ordering::SeqCst);
-        if self.asleep.swap(false, Ordering::SeqCst)
-            && let Some((waker, forks)) = &inbox.waker
-            && *forks == process::forks()
-        {
+        let waker = match &inbox.waker {
+            Some((waker, forks))
+                if self.asleep.swap(false, Ordering::SeqCst) && *forks == process::forks() =>
+            {
+                Some(waker.clone())
+            }
+            _ => None,
+        };
+        // Without the lock, which is what the loop asks for first when it is awake.
+        drop(inbox);
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
@@ -82,6 +89,19 @@ impl Remote {
     /// An operation is ended.
     pub(crate) fn end(&self, op: OpId) {
         self.put(|inbox| inbox.ended.push(op));
+    }
+
+    /// A waker that ends an operation.
+    pub(crate) fn end_waker(self: &Arc<Self>, op: OpId) -> std::task::Waker {
+        struct End(Weak<Remote>, OpId);
+        impl std::task::Wake for End {
+            fn wake(self: Arc<Self>) {
+                if let Some(remote) = self.0.upgrade() {
+                    remote.end(self.1);
+                }
+            }
+        }
+        Arc::new(End(Arc::downgrade(self), op)).into()
     }
 
     /// The loop is gone. Tasks that were to be run are dropped, with their futures; others are when they are woken.

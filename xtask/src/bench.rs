@@ -81,6 +81,36 @@ const WORKLOADS: &[Workload] = &[
         kind: Kind::Memory { counts: 100_000 },
         targets: &[Target::Each { limit: 1.6 }],
     },
+    Workload {
+        name: "files",
+        title: "small files made, written, read, closed and removed",
+        kind: Kind::Race { counts: 1000, calls: Some((100, 500)) },
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
+        name: "fileread",
+        title: "reads of 512 bytes by another thread",
+        kind: Kind::Race { counts: 50_000, calls: Some((2_000, 10_000)) },
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
+        name: "fileblock",
+        title: "reads and writes of 512 bytes in blocking mode",
+        kind: Kind::Race { counts: 500_000, calls: None },
+        targets: &[Target::Time { peer: FLOOR, limit: 1.5 }],
+    },
+    Workload {
+        name: "filecopy",
+        title: "copies of a file of 32 MiB",
+        kind: Kind::Race { counts: 30, calls: None },
+        targets: &[Target::Time { peer: "luv", limit: 1.05 }],
+    },
+    Workload {
+        name: "filelist",
+        title: "a directory of 20 000 entries",
+        kind: Kind::Race { counts: 50, calls: None },
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
 ];
 
 /// What runs on this library.

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 /// The workloads that there are.
-pub(crate) const NAMES: &[&str] = &["echo", "pingpong", "upload"];
+pub(crate) const NAMES: &[&str] = &["echo", "pingpong", "upload", "fileblock"];
 
 /// Runs one, and prints what its scripts print: seconds, processor seconds, messages.
 pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
@@ -15,6 +15,7 @@ pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
         "echo" => round_trips(64, 512, 5, count)?,
         "pingpong" => round_trips(1, 64, 64, count)?,
         "upload" => upload(count)?,
+        "fileblock" => file(count)?,
         _ => bail!("there is no such workload"),
     };
     println!("{seconds:.6} {cpu:.6} {messages}");
@@ -84,6 +85,26 @@ fn upload(writes: u64) -> Result<(f64, f64, u64)> {
         }
     }
     Ok((start.elapsed().as_secs_f64(), processor()? - busy, writes))
+}
+
+/// Reads and writes of 512 bytes of a file, at offsets.
+fn file(rounds: u64) -> Result<(f64, f64, u64)> {
+    use std::os::unix::fs::FileExt;
+
+    let path = std::env::temp_dir().join(format!("coutil-floor-{}", std::process::id()));
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    file.set_len(1 << 20)?;
+    let mut buffer = [0; 512];
+    let (start, busy) = (Instant::now(), processor()?);
+    for round in 0..rounds {
+        let offset = round % 2048 * 512;
+        let written = file.write_at(&buffer, offset)?;
+        if written != 512 || file.read_at(&mut buffer, offset)? != 512 {
+            bail!("short");
+        }
+    }
+    Ok((start.elapsed().as_secs_f64(), processor()? - busy, 2 * rounds))
 }
 
 /// Reads until the buffer is full.

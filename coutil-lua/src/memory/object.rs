@@ -101,7 +101,7 @@ unsafe fn class(L: *mut lua_State, idx: c_int) -> Option<Class> {
             return None;
         }
         let mut found = None;
-        for class in [Class::Ref, Class::Fixed] {
+        for class in [Class::Fixed, Class::Ref] {
             ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, class.name().as_ptr());
             let same = ffi::lua_rawequal(L, -1, -2) != 0;
             ffi::lua_pop(L, 1);

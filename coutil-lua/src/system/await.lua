@@ -1,19 +1,44 @@
 -- The functions of this module that await, on versions without continuations; see `suspend`.
 --
 -- `start` checks, and yields, or returns its results at once; `finish` ends what is left of a wait that somebody else
--- ended. On LuaJIT `start` returns nothing where it is to be yielded, and that is done here.
-local starts, finish, yield = ...
+-- ended. On LuaJIT `start` returns nothing where it is to be yielded, and that is done here; so what has results at once needs no
+-- `finish`.
+local starts, finish, yield, finishraising, nothing = ...
 local select = select
 
 local function park (...)
+  if select("#", ...) == 0 then return finish(yield()) end
+  return ...
+end
+
+local function parkraising (...)
   if select("#", ...) == 0 then return yield() end
+  return ...
+end
+
+-- Those that raise failures. They may also have no results at once, for which there is a mark. The function that raises needs this
+-- one to be below it, so it is not called last.
+local raising = { fileinfo = true, info = true, listdir = true }
+
+local function results (first, ...)
+  if first == nothing then return end
+  return first, ...
+end
+
+local function count (...)
+  if select("#", ...) == 0 then return nothing end
   return ...
 end
 
 local awaits = {}
 for name, start in pairs(starts) do
-  if yield then
-    awaits[name] = function (...) return finish(park(start(...))) end
+  if raising[name] then
+    local suspend = yield and parkraising or function (...) return ... end
+    awaits[name] = function (...)
+      return results(count(finishraising(suspend(start(...)))))
+    end
+  elseif yield then
+    awaits[name] = function (...) return park(start(...)) end
   else
     awaits[name] = function (...) return finish(start(...)) end
   end

@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod datagram;
+pub(crate) mod file;
 pub(crate) mod future;
 pub(crate) mod held;
 pub(crate) mod info;
@@ -19,6 +20,7 @@ pub(crate) mod time;
 pub(crate) mod wait;
 
 use crate::memory::object::Memory;
+use crate::memory::range::Span;
 use crate::raw::{Functions, c_int, lua_State};
 use crate::state::{self, StateRef, field};
 use coutil_system::core::{ChildId, Loop, OpId};
@@ -64,6 +66,12 @@ pub(crate) enum What {
     /// The end of a process; and that, when it has come.
     Child(ChildId),
     Ended(Exit),
+    /// The same, of one that results in bytes for a part of a memory.
+    Fill {
+        memory: Memory,
+        span: Span,
+        filled: file::Filled,
+    },
 }
 
 /// What is read.
@@ -122,6 +130,7 @@ pub(crate) struct System {
     pub(crate) threads: FxHashMap<*mut lua_State, OpId>,
     pub(crate) futures: future::Futures,
     pub(crate) held: held::Held,
+    pub(crate) files: file::Files,
     /// Where the sender of a datagram that is read is to be put, by the index of the operation. They are anchored as it is.
     pub(crate) senders: FxHashMap<usize, *mut address::Address>,
 }
@@ -145,6 +154,7 @@ impl System {
             threads: FxHashMap::default(),
             futures: future::Futures::default(),
             held: held::Held::default(),
+            files: file::Files::default(),
             senders: FxHashMap::default(),
         }
     }
@@ -171,10 +181,12 @@ pub(crate) enum Class {
     InterfaceList,
     /// Of values of Rust; see [`held`].
     Held,
+    File,
+    Directory,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 12;
+    pub(crate) const COUNT: usize = 14;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
@@ -190,6 +202,8 @@ impl Class {
             Self::CpuList => c"coutil:cpustats",
             Self::InterfaceList => c"coutil:netifaces",
             Self::Held => c"coutil:held",
+            Self::File => c"coutil:file",
+            Self::Directory => c"coutil:dirlist",
         }
     }
 }
@@ -209,7 +223,7 @@ pub(crate) const FUNCTIONS: &[Functions<'_>] = &[
 
 /// The functions of the module that await.
 pub(crate) const AWAITS: &[Functions<'_>] =
-    &[time::AWAITS, names::AWAITS, process::signal::AWAITS, process::execute::AWAITS];
+    &[time::AWAITS, names::AWAITS, file::AWAITS, process::signal::AWAITS, process::execute::AWAITS];
 
 /// Makes the classes, at the first call. [-0, +0] Raises for memory.
 pub(crate) unsafe fn make_classes(L: *mut lua_State) {
@@ -255,6 +269,8 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
         new_class(L, Class::CpuList, info::lists::CPU_METAMETHODS, &[], &[]);
         new_class(L, Class::InterfaceList, info::lists::INTERFACE_METAMETHODS, &[], &[]);
         new_class(L, Class::Held, held::METAMETHODS, &[], &[]);
+        new_class(L, Class::File, file::METAMETHODS, &[], file::METHODS);
+        new_class(L, Class::Directory, file::DIRECTORY_METAMETHODS, &[], &[]);
     }
 }
 
@@ -303,7 +319,10 @@ pub(crate) unsafe fn set_awaits(L: *mut lua_State, functions: Functions<'_>) {
             push_upvalues(L);
             ffi::lua_pushcclosure(L, wait::finish, upvalue::COUNT);
             crate::modules::push_yield(L);
-            crate::modules::run(L, include_str!("await.lua"), c"=coutil", 3);
+            push_upvalues(L);
+            ffi::lua_pushcclosure(L, wait::finish_raising, upvalue::COUNT);
+            wait::push_nothing_mark(L);
+            crate::modules::run(L, include_str!("await.lua"), c"=coutil", 5);
             for (name, _) in functions {
                 ffi::lua_getfield(L, -1, name.as_ptr());
                 ffi::lua_setfield(L, -3, name.as_ptr());
@@ -327,7 +346,7 @@ unsafe fn new_class(
         ffi::lua_pushstring(L, class.name().as_ptr());
         ffi::lua_setfield(L, -2, c"__name".as_ptr());
         set_functions(L, metamethods);
-        if !methods.is_empty() {
+        if !(methods.is_empty() && awaits.is_empty()) {
             ffi::lua_createtable(L, 0, 16);
             set_functions(L, methods);
             set_awaits(L, awaits);

@@ -1,5 +1,6 @@
 //! `system.run`, `isrunning`, `halt`, `printall` (20 §8, 30 §0.3).
 
+use super::file::Filled;
 use super::process::signal::name_of;
 use super::wait::{self, is_suspended, is_waiting, release};
 use super::{Delivering, Reading, Waiter, What, push_failure};
@@ -127,6 +128,8 @@ enum Step {
     CheckErrors,
     /// Closed objects were kept long enough.
     ForgetClosed,
+    /// Other threads are done with strings.
+    SweepLoans,
     Finished(bool),
     Foreign,
 }
@@ -167,6 +170,7 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
                 Step::Deliver(op) => deliver(L, state, op),
                 Step::CheckErrors => halt_for_error(L, state),
                 Step::ForgetClosed => forget_closed(L, state, false),
+                Step::SweepLoans => super::file::sweep_loans(L, state),
                 Step::RunTasks => {
                     let tasks = state.try_with(|state| state.system().core.take_tasks());
                     if let Ok(tasks) = tasks {
@@ -192,6 +196,9 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
 fn next(system: &mut super::System) -> Step {
     if system.closed > 0 && system.closed_in != system.core.passes() {
         return Step::ForgetClosed;
+    }
+    if system.files.loans.has_ended() {
+        return Step::SweepLoans;
     }
     match system.core.next() {
         Ok(Next::Deliver(op)) => {
@@ -278,7 +285,6 @@ unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome
             }
             (Outcome::Try, What::Accept { domain }) => super::socket::push_accepted(L, domain),
             (Outcome::Try, What::Read { kind: Reading::Sockets, .. }) => super::local::push_received(L),
-            (Outcome::Elapsed, What::Future) => super::task::push_results(L, state, op),
             (Outcome::Elapsed, What::Signal(name)) => {
                 ffi::lua_pushstring(L, name.as_ptr());
             }
@@ -290,6 +296,7 @@ unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome
                 ffi::lua_pushstring(L, how.as_ptr());
                 ffi::lua_pushinteger(L, number.into());
             }
+            (Outcome::Elapsed, What::Future | What::Fill { .. }) => super::task::push_results(L, state, op),
             _ => {}
         }
     }
@@ -338,7 +345,6 @@ unsafe fn attempt(
                 }
             }
             (Outcome::Try, What::Accept { .. }) => super::socket::accept(L, state, op),
-            (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state)),
             (Outcome::Elapsed, What::Signal(_)) => Attempted::Results(1),
             (Outcome::Try, What::Child(_)) => {
                 let tried = state.with(L, |state| {
@@ -358,6 +364,20 @@ unsafe fn attempt(
                 }
             }
             (Outcome::Done(Ok(())), What::Ended(_)) => Attempted::Results(2),
+            (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state, |_| {})),
+            (Outcome::Elapsed, What::Fill { memory, span, filled }) => {
+                let mut placed = 0;
+                let count =
+                    super::task::results(state, |bytes| placed = super::file::place(memory, span, bytes));
+                if count > 0 {
+                    return Attempted::Results(count);
+                }
+                match filled {
+                    Filled::Count => ffi::lua_pushinteger(L, placed as ffi::lua_Integer),
+                    Filled::Memory => wait::push_buffer(L, op),
+                }
+                Attempted::Results(1)
+            }
             _ => {
                 ffi::lua_pushboolean(L, 1);
                 Attempted::Results(1)
@@ -486,9 +506,9 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                     What::Connect => "connect",
                     What::Write => "write",
                     What::Shutdown => "shutdown",
-                    What::Future => "future",
                     What::Signal(_) => "signal",
                     What::Child(_) | What::Ended(_) => "process",
+                    What::Future | What::Fill { .. } => "future",
                 };
                 format!("{what} of thread {:p}", waiter.thread)
             });

@@ -19,6 +19,11 @@ pub(crate) trait Output: Send {
     /// Pushes the results of the await function. [-0, +the result] May raise. `self` stays where it is meanwhile, and is
     /// dropped afterwards, so nothing of it needs to be live in a frame that calls Lua.
     unsafe fn push(&mut self, L: *mut lua_State, state: StateRef) -> c_int;
+
+    /// A buffer that it does not need any more, and how many bytes at its beginning are for the memory of the operation.
+    fn take_buffer(&mut self) -> (Vec<u8>, usize) {
+        (Vec::new(), 0)
+    }
 }
 
 /// Any output.
@@ -63,6 +68,17 @@ impl Tasks {
 pub(crate) const OPERATION: Operation = Operation::new(What::Future);
 
 impl System {
+    /// Starts an operation that lasts as long as a call that blocks, made by another thread.
+    pub(crate) fn unblock<T: Output + 'static>(
+        &mut self,
+        op: OpId,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<()> {
+        let task = self.core.unblock(op, move || Box::new(call()) as AnyOutput)?;
+        self.tasks.running.insert(op.index(), task);
+        Ok(())
+    }
+
     /// Starts an operation that lasts as long as the future.
     pub(crate) fn spawn(
         &mut self,
@@ -120,12 +136,19 @@ pub(crate) unsafe fn push_results(L: *mut lua_State, state: StateRef, op: OpId) 
     }
 }
 
-/// How many results [`push_results`] left on the top. Allocates nothing.
-pub(crate) unsafe fn results(state: StateRef) -> c_int {
+/// How many results [`push_results`] left on the top. Its bytes, if it has any, are given to `place`. Allocates nothing in Lua.
+pub(crate) unsafe fn results(state: StateRef, place: impl FnOnce(&[u8])) -> c_int {
     // SAFETY: the output is dropped while nothing is borrowed.
     unsafe {
-        let delivery = state.touch(|state| state.system().tasks.output.take());
+        let mut delivery = state.touch(|state| state.system().tasks.output.take());
         let count = delivery.as_ref().map_or(0, |delivery| delivery.count);
+        if let Some(delivery) = &mut delivery {
+            let (buffer, used) = delivery.output.take_buffer();
+            place(buffer.get(..used).unwrap_or_default());
+            if !buffer.is_empty() {
+                state.touch(|state| state.system().files.keep(buffer));
+            }
+        }
         let _ = guard(|| drop(delivery));
         count
     }

@@ -79,6 +79,7 @@ impl What {
                 | Self::Read { .. }
                 | Self::Accept { .. }
                 | Self::Future
+                | Self::Fill { .. }
                 | Self::Signal(_)
                 | Self::Child(_)
                 | Self::Ended(_)
@@ -93,21 +94,7 @@ impl Await for OnLoop {
     #[inline]
     unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
         // SAFETY: as the callee.
-        unsafe {
-            let state = StateRef::of(L);
-            let Delivering { thread, op } = state.touch(|state| state.system().delivering);
-            if thread != L {
-                withdraw(L, state, token);
-            }
-            // Meant for what the coroutine was before its host reset it.
-            #[cfg(any(feature = "lua54", feature = "lua55"))]
-            if thread == L && op.to_bits() != token {
-                ffi::lua_settop(L, (base - 1).max(0));
-                return suspend::suspend::<Self>(L, token, || {});
-            }
-            let _ = op;
-            ffi::lua_gettop(L) - base
-        }
+        unsafe { resumed::<Self>(L, token, base) }
     }
 
     unsafe fn impossible(L: *mut lua_State, token: u64) {
@@ -118,6 +105,98 @@ impl Await for OnLoop {
             state.touch(|state| state.system().kill(op));
             cancel(L, state, op);
         }
+    }
+}
+
+#[inline]
+unsafe fn resumed<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+    // SAFETY: as the callee.
+    unsafe {
+        let state = StateRef::of(L);
+        let Delivering { thread, op } = state.touch(|state| state.system().delivering);
+        if thread != L {
+            withdraw(L, state, token);
+        }
+        // Meant for what the coroutine was before its host reset it.
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        if thread == L && op.to_bits() != token {
+            ffi::lua_settop(L, (base - 1).max(0));
+            return suspend::suspend::<A>(L, token, || {});
+        }
+        let _ = op;
+        ffi::lua_gettop(L) - base
+    }
+}
+
+/// As [`OnLoop`], of functions that raise their failures; see [`push_raised`].
+pub(crate) struct OnLoopRaising;
+
+impl Await for OnLoopRaising {
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+        // SAFETY: as the callees.
+        unsafe {
+            let count = resumed::<Self>(L, token, base);
+            raise_marked(L, count)
+        }
+    }
+
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
+        // SAFETY: as the callee.
+        unsafe { OnLoop::impossible(L, token) }
+    }
+}
+
+/// By the addresses of these results are known that mean something to the library.
+static RAISED: u8 = 0;
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+static NOTHING: u8 = 0;
+
+/// Pushes the results of a failure that the await function raises. [-0, +2] Raises for memory.
+pub(crate) unsafe fn push_raised(L: *mut lua_State, error: Error) -> c_int {
+    // SAFETY: as the callee.
+    unsafe {
+        ffi::lua_pushlightuserdata(L, (&raw const RAISED).cast_mut().cast());
+        super::push_message(L, error);
+        2
+    }
+}
+
+/// The number of the results on the top; raises if they are those of [`push_raised`].
+pub(crate) unsafe fn raise_marked(L: *mut lua_State, count: c_int) -> c_int {
+    // SAFETY: so many values are there.
+    unsafe {
+        if count == 2 && ffi::lua_touserdata(L, -2).cast_const() == (&raw const RAISED).cast() {
+            error::raise(L, error::AWAIT);
+        }
+        count
+    }
+}
+
+/// No results, at once: where a Lua function is around the await function it takes nothing for a suspension, so there it is
+/// told by a mark. [-0, +some]
+pub(crate) unsafe fn push_nothing(_L: *mut lua_State) -> c_int {
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    // SAFETY: as the callee.
+    unsafe {
+        push_nothing_mark(_L);
+        1
+    }
+    #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+    0
+}
+
+/// Pushes that mark. [-0, +1]
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+pub(crate) unsafe fn push_nothing_mark(L: *mut lua_State) {
+    // SAFETY: pushes a pointer.
+    unsafe { ffi::lua_pushlightuserdata(L, (&raw const NOTHING).cast_mut().cast()) }
+}
+
+/// Pushes the buffer of an operation, called by `run`. [-0, +1]
+pub(super) unsafe fn push_buffer(L: *mut lua_State, op: OpId) {
+    // SAFETY: the table is ours alone.
+    unsafe {
+        ffi::lua_rawgeti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key(op.index(), BUFFER));
     }
 }
 
@@ -213,6 +292,7 @@ impl System {
             // Also one that it did not begin to wait for.
             self.core.abandon_child(child);
         }
+        self.files.loans.give_up(op);
         self.core.cancel_as(op, Some(waiter.thread as usize));
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         self.ended(waiter.thread, op);
@@ -501,6 +581,18 @@ pub(crate) unsafe fn suspend(
     operation: Operation,
     start: impl FnOnce(&mut System, OpId) -> Result<()>,
 ) -> c_int {
+    // SAFETY: as the callee.
+    unsafe { suspend_as::<OnLoop>(L, state, operation, start) }
+}
+
+/// As [`suspend`], with another end.
+#[inline]
+pub(crate) unsafe fn suspend_as<A: Await>(
+    L: *mut lua_State,
+    state: StateRef,
+    operation: Operation,
+    start: impl FnOnce(&mut System, OpId) -> Result<()>,
+) -> c_int {
     // SAFETY: as the callees.
     unsafe {
         let op = take(L, state, &operation);
@@ -527,9 +619,9 @@ pub(crate) unsafe fn suspend(
         #[cfg(any(feature = "lua54", feature = "lua55"))]
         if operation.what.is_guarded() {
             push_guard(L, state, op);
-            return suspend::sheltered::<OnLoop>(L, op.to_bits(), begin);
+            return suspend::sheltered::<A>(L, op.to_bits(), begin);
         }
-        suspend::suspend::<OnLoop>(L, op.to_bits(), begin)
+        suspend::suspend::<A>(L, op.to_bits(), begin)
     }
 }
 
@@ -617,4 +709,11 @@ pub(crate) unsafe fn suspended_before(L: *mut lua_State, state: StateRef) -> Opt
 pub(crate) unsafe extern "C-unwind" fn finish(L: *mut lua_State) -> c_int {
     // SAFETY: called with what the coroutine was resumed with.
     unsafe { OnLoop::resumed(L, 0, 0) }
+}
+
+/// As [`finish`], for those that raise their failures.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+pub(crate) unsafe extern "C-unwind" fn finish_raising(L: *mut lua_State) -> c_int {
+    // SAFETY: as `finish`.
+    unsafe { OnLoopRaising::resumed(L, 0, 0) }
 }

@@ -1,6 +1,7 @@
 //! The parts that differ between systems, and the only ones with unsafe code.
 
 pub(crate) mod clock;
+pub(crate) mod descriptor;
 pub(crate) mod environ;
 pub(crate) mod ifaddrs;
 pub(crate) mod multicast;
