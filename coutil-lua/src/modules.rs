@@ -254,6 +254,7 @@ pub(crate) unsafe extern "C-unwind" fn open_system(L: *mut lua_State) -> c_int {
                 system::set_awaits(L, functions);
             }
             system::set_run(L);
+            system::standard::set_streams(L);
             system::file::set_filebits(L);
             state::push(L);
             raw::set_functions(L, &[(c"onerror", report::onerror)], 1);

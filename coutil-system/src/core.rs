@@ -684,6 +684,8 @@ impl<W> Loop<W> {
     pub(crate) fn poller(&mut self) -> Result<&mut Poller> {
         self.check_process()?;
         if self.poller.is_none() {
+            // Its descriptors are not to be taken for a standard stream that is not open.
+            let _filled = crate::process::fill_standard()?;
             let poller = Poller::new()?;
             self.remote.set_waker(poller.waker());
             self.poller = Some(poller);

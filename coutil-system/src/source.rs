@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::schedule::OpId;
+use crate::terminal::Owner;
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::io::IoSlice;
@@ -34,12 +35,21 @@ pub enum Kind {
     LocalStream,
     /// A Unix stream socket that listens, or is going to.
     LocalListener,
+    /// A terminal.
+    Terminal,
+    /// One end of a pipe, or a FIFO.
+    Pipe,
 }
 
 impl Kind {
     /// Whether connections are accepted from it.
     pub(crate) fn is_listener(self) -> bool {
         matches!(self, Self::TcpListener | Self::LocalListener)
+    }
+
+    /// Whether it is no socket.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self, Self::Terminal | Self::Pipe)
     }
 
     /// Whether a short transfer can prove that there is no more.
@@ -118,6 +128,10 @@ pub(crate) struct Source {
     pub(crate) shut: bool,
     /// Whether it is only written to.
     pub(crate) deaf: bool,
+    /// Whether calls for what is no socket may wait, as its description is also somebody else's.
+    pub(crate) waits: bool,
+    /// Of a terminal whose settings were changed through it.
+    pub(crate) owner: Option<Owner>,
     pub(crate) listening: bool,
     pub(crate) bound: bool,
     /// An error of `bind` that is told by what follows it.
@@ -143,6 +157,8 @@ impl Source {
             connection,
             shut: false,
             deaf: false,
+            waits: false,
+            owner: None,
             listening: false,
             bound: false,
             delayed: None,
@@ -155,23 +171,26 @@ impl Source {
         self.fd.as_fd()
     }
 
+    /// Takes what there is, without waiting: 0 at the end. With an empty buffer nothing is taken; it returns 1 if there is
+    /// something.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+        if self.kind.is_plain() {
+            return self.read_plain(buffer);
+        }
+        let received = if buffer.is_empty() {
+            rustix::net::recv(&self.fd, &mut [0u8; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK)
+        } else {
+            rustix::net::recv(&self.fd, buffer, RecvFlags::DONTWAIT)
+        };
+        received.map(|(_, count)| count)
+    }
+
     /// Sends what the system takes at once, and returns how much that was: all of it, unless there is no room. With the first
     /// byte goes `passed`.
     pub(crate) fn send(&mut self, data: &[u8], passed: Option<BorrowedFd<'_>>) -> Result<usize> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let mut sent = 0;
         while sent < data.len() && self.write != Readiness::NotReady {
-            let result = match passed {
-                Some(passed) if sent == 0 => {
-                    let rights = [passed];
-                    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-                    let mut control = SendAncillaryBuffer::new(&mut space);
-                    control.push(SendAncillaryMessage::ScmRights(&rights));
-                    rustix::net::sendmsg(&self.fd, &[IoSlice::new(data)], &mut control, flags)
-                }
-                _ => rustix::net::send(&self.fd, &data[sent..], flags),
-            };
-            match result {
+            match self.send_once(&data[sent..], passed.filter(|_| sent == 0)) {
                 Ok(count) => {
                     sent += count;
                     if sent < data.len() && !self.sticky && self.kind.tells_by_length() {
@@ -184,6 +203,20 @@ impl Source {
             }
         }
         Ok(sent)
+    }
+
+    fn send_once(&self, data: &[u8], passed: Option<BorrowedFd<'_>>) -> rustix::io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        if self.kind.is_plain() {
+            // Whoever receives it has no way to get a descriptor from it: that is lost.
+            return self.write_plain(data);
+        }
+        let Some(passed) = passed else { return rustix::net::send(&self.fd, data, flags) };
+        let rights = [passed];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&rights));
+        rustix::net::sendmsg(&self.fd, &[IoSlice::new(data)], &mut control, flags)
     }
 
     /// Sends a datagram, if the system takes it at once.

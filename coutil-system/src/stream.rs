@@ -4,7 +4,7 @@ use crate::core::{Attempt, Class, Loop, OpId, Outcome, SourceId};
 use crate::error::{Error, Result};
 use crate::source::{Connection, Item, Kind, Output, Readiness, Source};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SocketFlags};
+use rustix::net::SocketFlags;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -34,6 +34,8 @@ impl Source {
             Kind::Datagram => "udp socket",
             Kind::LocalStream => "local stream",
             Kind::LocalListener => "local listener",
+            Kind::Terminal => "terminal",
+            Kind::Pipe => "pipe",
         };
         let reader = if self.reader.is_some() { ", read" } else { "" };
         format!("fd {} {what}, {} queued{reader}", self.fd.as_raw_fd(), self.queue.len())
@@ -41,8 +43,10 @@ impl Source {
 }
 
 impl<W> Loop<W> {
-    /// Adds a descriptor. It is registered with the poller when something waits for it.
+    /// Adds a descriptor. It is registered with the poller when something waits for it. If it has the number of a standard stream,
+    /// which is not open then, it gets another one.
     pub fn add(&mut self, fd: OwnedFd, kind: Kind, connected: bool) -> SourceId {
+        let fd = if fd.as_raw_fd() < 3 { fd.try_clone().unwrap_or(fd) } else { fd };
         let connection = if connected { Connection::Connected } else { Connection::None };
         self.sources.insert(Source::new(fd, kind, connection))
     }
@@ -224,17 +228,11 @@ impl<W> Loop<W> {
     pub fn try_read(&mut self, op: OpId, buffer: &mut [u8]) -> Attempt<usize> {
         let id = self.source_of(op).unwrap_or(SourceId::NONE);
         let Some(source) = self.sources.get_mut(id) else { return Attempt::Done(Err(Error::BAD_DESCRIPTOR)) };
-        let peek = &mut [0u8; 1];
-        let (target, flags) = if buffer.is_empty() {
-            (&mut peek[..], RecvFlags::DONTWAIT | RecvFlags::PEEK)
-        } else {
-            (&mut *buffer, RecvFlags::DONTWAIT)
-        };
-        let len = target.len();
+        let len = buffer.len();
         let result = loop {
-            match rustix::net::recv(&source.fd, &mut *target, flags) {
+            match source.receive(buffer) {
                 Err(Errno::INTR) => {}
-                result => break result.map(|(_, count)| count).map_err(Error::from),
+                result => break result.map_err(Error::from),
             }
         };
         let result = match result {

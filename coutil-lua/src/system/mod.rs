@@ -14,8 +14,10 @@ pub(crate) mod names;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod socket;
+pub(crate) mod standard;
 pub(crate) mod stream;
 pub(crate) mod task;
+pub(crate) mod terminal;
 pub(crate) mod time;
 pub(crate) mod wait;
 
@@ -176,6 +178,7 @@ pub(crate) enum Class {
     LocalStream,
     ShareStream,
     LocalListener,
+    Terminal,
     Environment,
     CpuList,
     InterfaceList,
@@ -186,7 +189,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 14;
+    pub(crate) const COUNT: usize = 15;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
@@ -198,6 +201,7 @@ impl Class {
             Self::LocalStream => c"coutil:pipeactive",
             Self::ShareStream => c"coutil:pipeshare",
             Self::LocalListener => c"coutil:pipepassive",
+            Self::Terminal => c"coutil:terminal",
             Self::Environment => c"coutil:procesenv",
             Self::CpuList => c"coutil:cpustats",
             Self::InterfaceList => c"coutil:netifaces",
@@ -244,7 +248,7 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
             ffi::lua_rawseti(L, -2, 0);
             ffi::lua_pop(L, 1);
         }
-        use socket::{LOCAL, LOCAL_LISTENER, SHARE, TCP, TCP_LISTENER, UDP, metamethods};
+        use socket::{LOCAL, LOCAL_LISTENER, SHARE, TCP, TCP_LISTENER, TERMINAL, UDP, metamethods};
         new_class(L, Class::Address, address::METAMETHODS, &[], &[]);
         new_class(L, Class::AddressList, names::METAMETHODS, names::METHODS, &[]);
         new_class(L, Class::TcpStream, &metamethods::<TCP>(), socket::TCP_METHODS, stream::TCP_AWAITS);
@@ -265,6 +269,7 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
             local::LISTENER_METHODS,
             local::LISTENER_AWAITS,
         );
+        new_class(L, Class::Terminal, &metamethods::<TERMINAL>(), terminal::METHODS, terminal::AWAITS);
         new_class(L, Class::Environment, process::environment::METAMETHODS, &[], &[]);
         new_class(L, Class::CpuList, info::lists::CPU_METAMETHODS, &[], &[]);
         new_class(L, Class::InterfaceList, info::lists::INTERFACE_METAMETHODS, &[], &[]);

@@ -21,14 +21,16 @@ pub(crate) const UDP: usize = Class::Udp as usize;
 pub(crate) const LOCAL: usize = Class::LocalStream as usize;
 pub(crate) const SHARE: usize = Class::ShareStream as usize;
 pub(crate) const LOCAL_LISTENER: usize = Class::LocalListener as usize;
+pub(crate) const TERMINAL: usize = Class::Terminal as usize;
 
-const CLASSES: [Class; 6] = [
+const CLASSES: [Class; 7] = [
     Class::TcpStream,
     Class::TcpListener,
     Class::Udp,
     Class::LocalStream,
     Class::ShareStream,
     Class::LocalListener,
+    Class::Terminal,
 ];
 
 /// The class of such a constant.

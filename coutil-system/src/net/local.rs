@@ -179,7 +179,7 @@ impl<W> Loop<W> {
     pub fn try_read_with(&mut self, op: OpId, buffer: &mut [u8]) -> Attempt<usize> {
         let id = self.source_of(op).unwrap_or(SourceId::NONE);
         let Some(source) = self.sources.get_mut(id) else { return Attempt::Done(Err(Error::BAD_DESCRIPTOR)) };
-        if buffer.is_empty() {
+        if buffer.is_empty() || source.kind.is_plain() {
             return self.try_read(op, buffer);
         }
         let result = receive(source, buffer);

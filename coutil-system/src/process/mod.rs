@@ -123,9 +123,9 @@ impl Command {
     }
 }
 
-/// Has the descriptors 0 to 2 taken as long as the result lives: what [`std::process::Command`] opens would be taken for the
-/// streams of the child otherwise. The child does not get these.
-fn fill_standard() -> Result<Vec<OwnedFd>> {
+/// Has the descriptors 0 to 2 taken as long as the result lives: what is opened meanwhile is not taken for a standard stream, as
+/// that of a child. The child does not get these.
+pub(crate) fn fill_standard() -> Result<Vec<OwnedFd>> {
     let mut filled = Vec::new();
     while let Some(fd) = process::first_closed() {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_CLOEXEC).open("/dev/null")?;

@@ -28,6 +28,14 @@ pub(crate) fn forks() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// Calls `f` when the process exits in the ordinary way: atexit(3).
+pub(crate) fn at_exit(f: extern "C" fn()) {
+    // SAFETY: the function stays where it is: the module is never unloaded. If it cannot be registered, it is not called.
+    unsafe {
+        libc::atexit(f);
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn errno_location() -> *mut c_int {
     // SAFETY: it is the address of the thread's own variable.

@@ -237,23 +237,62 @@ impl Drop for Node {
     }
 }
 
-/// All signals of this thread are blocked until this is dropped: a child that is made meanwhile can set its actions first.
+/// Signals of this thread are blocked until this is dropped.
 pub(crate) struct Blocked {
     former: libc::sigset_t,
 }
 
 impl Blocked {
+    /// All of them: a child that is made meanwhile can set its actions first.
     pub(crate) fn new() -> Self {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the set is filled in.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            Self::block(&all.assume_init())
+        }
+    }
+
+    fn block(signals: &libc::sigset_t) -> Self {
         let mut former = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: both sets are valid, and the former one is filled in: the call cannot fail with these arguments.
         unsafe {
             libc::sigemptyset(former.as_mut_ptr());
-            let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), former.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_BLOCK, signals, former.as_mut_ptr());
             Self { former: former.assume_init() }
         }
     }
+}
+
+/// Calls `f`, which may write to a pipe that nobody reads from: that sends `SIGPIPE` to this thread, which is taken back. For what
+/// is no socket, there is no flag for that.
+pub(crate) fn without_sigpipe<T>(f: impl FnOnce() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    let mut pipe = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is filled in.
+    let pipe = unsafe {
+        libc::sigemptyset(pipe.as_mut_ptr());
+        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
+        pipe.assume_init()
+    };
+    let is_pending = || {
+        let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the set is filled in, unless the call fails.
+        unsafe {
+            libc::sigpending(pending.as_mut_ptr()) == 0
+                && libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+        }
+    };
+    let blocked = Blocked::block(&pipe);
+    // SAFETY: the set is valid. One that the thread had blocked, and that was there before, stays.
+    let kept = unsafe { libc::sigismember(&blocked.former, libc::SIGPIPE) == 1 } && is_pending();
+    let result = f();
+    if matches!(result, Err(rustix::io::Errno::PIPE)) && !kept && is_pending() {
+        let mut signal = 0;
+        // SAFETY: both are valid; it does not wait, as the signal is there.
+        unsafe { libc::sigwait(&pipe, &mut signal) };
+    }
+    drop(blocked);
+    result
 }
 
 impl Drop for Blocked {

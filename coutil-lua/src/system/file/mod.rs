@@ -18,7 +18,7 @@ mod transfer;
 
 pub(crate) use bits::set_filebits;
 pub(crate) use loan::sweep as sweep_loans;
-pub(crate) use object::{Files, METAMETHODS, METHODS};
+pub(crate) use object::{Files, METAMETHODS, METHODS, push};
 pub(crate) use transfer::{Filled, place};
 
 use crate::raw::Functions;

@@ -65,50 +65,25 @@ impl Files {
     }
 }
 
-/// Pushes a file object that owns the descriptor, which is closed if that raises. [-0, +1] Raises for memory.
-///
-/// The object is `coutil:file`, whatever the descriptor is. It is closed by `close`, `__close`, `__gc`, and with the Lua state.
-#[allow(dead_code, reason = "for the standard streams")]
-pub(crate) unsafe fn push(L: *mut lua_State, state: StateRef, fd: OwnedFd) {
-    // SAFETY: the file is in the state before Lua is called.
+/// Pushes a file object for the descriptor that `open` results in. [-0, +1, or nothing if there is an error] Raises for memory,
+/// before anything is opened.
+pub(crate) unsafe fn push(
+    L: *mut lua_State,
+    state: StateRef,
+    open: impl FnOnce(&mut System) -> Result<OwnedFd>,
+) -> Result<()> {
+    // SAFETY: the object is there before the file.
     unsafe {
-        let id = state.touch(|state| state.system().files.add(fd.into()));
-        match protected_new(L) {
-            Ok(object) => (*object).id = id,
-            Err(()) => {
-                let file = state.touch(|state| state.system().files.open.remove(&id));
-                let _ = crate::raw::guard(|| drop(file));
-                ffi::lua_error(L);
-            }
+        let object = push_closed(L);
+        let opened = state.with(L, |state| {
+            let system = state.system();
+            open(system).map(|fd| system.files.add(fd.into()))
+        });
+        match opened {
+            Ok(id) => (*object).id = id,
+            Err(_) => ffi::lua_pop(L, 1),
         }
-    }
-}
-
-/// A new object, on the top; or the error is on the top. [-0, +1]
-unsafe fn protected_new(L: *mut lua_State) -> std::result::Result<*mut Object, ()> {
-    unsafe extern "C-unwind" fn new(L: *mut lua_State) -> c_int {
-        // SAFETY: as the callee.
-        unsafe { push_closed(L) };
-        1
-    }
-    // SAFETY: to push a C function may raise for memory on some versions, which is as unlikely as it is harmless: the
-    // descriptor is closed with the state.
-    unsafe {
-        ffi::lua_pushcfunction(L, new);
-        match ffi::lua_pcall(L, 0, 1, 0) {
-            ffi::LUA_OK => Ok(ffi::lua_touserdata(L, -1).cast()),
-            _ => Err(()),
-        }
-    }
-}
-
-/// The file of the object at `index`, whatever happens to the object meanwhile; `None` if it is no file, or closed.
-#[allow(dead_code, reason = "for processes")]
-pub(crate) unsafe fn shared(L: *mut lua_State, state: StateRef, index: c_int) -> Option<Arc<File>> {
-    // SAFETY: as the callee.
-    unsafe {
-        let object = to_object::<Object>(L, state, index, Class::File)?;
-        state.touch(|state| state.system().files.get((*object).id).cloned())
+        opened.map(drop)
     }
 }
 
