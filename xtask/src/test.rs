@@ -7,11 +7,20 @@
 use crate::build;
 use crate::lua::Version;
 use anyhow::{Context, Result, bail};
+use std::io::Read;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
 
 const SUITE: &str = "coutil-lua/tests/lua";
+
+/// A script that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Passed, failed and skipped tests.
 #[derive(Default)]
@@ -132,10 +141,10 @@ struct Interpreter {
 }
 
 impl Interpreter {
-    fn run(&self, sh: &Shell, script: &Path) -> Result<Output> {
+    fn run(&self, directory: &Path, script: &Path) -> Result<Output> {
         let mut command = Command::new(&self.command);
-        command.args(&self.args).arg(script).current_dir(sh.current_dir()).stdin(Stdio::null());
-        let support = sh.current_dir().join(SUITE).join("support/?.lua");
+        command.args(&self.args).arg(script).current_dir(directory).stdin(Stdio::null());
+        let support = directory.join(SUITE).join("support/?.lua");
         let (mut path, mut cpath) = (support.display().to_string(), String::new());
         if let Some(folder) = &self.folder {
             path += &format!(";{}", folder.join("?.lua").display());
@@ -154,8 +163,40 @@ impl Interpreter {
             Some(scale) => command.env("COUTIL_TEST_SCALE", scale.to_string()),
             None => command.env_remove("COUTIL_TEST_SCALE"),
         };
-        command.output().with_context(|| format!("{} did not start", self.command.display()))
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("{} did not start", self.command.display()))?;
+        within(LIMIT, child).with_context(|| script.display().to_string())
     }
+}
+
+/// The output of a process, which is ended if it takes longer than that.
+fn within(limit: Duration, mut child: Child) -> Result<Output> {
+    let (done, is_done) = mpsc::channel::<()>();
+    let id = i32::try_from(child.id())?;
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_done.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("   it takes more than {} s", limit.as_secs());
+                let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            }
+        });
+        let errors = scope.spawn(move || read(&mut stderr));
+        let stdout = read(&mut stdout);
+        let stderr = errors.join().unwrap_or_default();
+        let status = child.wait()?;
+        drop(done);
+        Ok(Output { status, stdout, stderr })
+    })
+}
+
+fn read(stream: &mut Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        // What can be read of it is shown.
+        let _ = stream.read_to_end(&mut bytes);
+    }
+    bytes
 }
 
 /// What the tests are run with besides the default of the version.
@@ -192,14 +233,31 @@ fn scripts(sh: &Shell, filter: &Option<String>) -> Result<Vec<PathBuf>> {
     Ok(scripts)
 }
 
-/// Runs the suite.
+/// Runs the suite, as many scripts at a time as there are processors.
 fn suite(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, total: &mut Count) -> Result<()> {
     println!("== Lua {}", interpreter.title);
+    let begun = Instant::now();
+    let scripts = scripts(sh, filter)?;
+    let next = AtomicUsize::new(0);
+    let directory = sh.current_dir();
+    let work = || {
+        let mut sum = Count::default();
+        while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            sum.add(&count(script, &interpreter.run(&directory, script)?));
+        }
+        Ok::<_, anyhow::Error>(sum)
+    };
     let mut sum = Count::default();
-    for script in scripts(sh, filter)? {
-        sum.add(&count(&script, &interpreter.run(sh, &script)?));
-    }
-    println!("   {} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
+    thread::scope(|scope| {
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            sum.add(&worker.join().expect("it does not panic")?);
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    let seconds = begun.elapsed().as_secs();
+    println!("   {} passed, {} failed, {} skipped, in {seconds} s", sum.passed, sum.failed, sum.skipped);
     total.add(&sum);
     Ok(())
 }
@@ -211,9 +269,9 @@ fn count(script: &Path, output: &Output) -> Count {
     let mut count = found.unwrap_or(Count { failed: 1, ..Count::default() });
     if !output.status.success() || count.failed > 0 {
         count.failed = count.failed.max(1);
-        println!("   {}: {}", script.display(), output.status);
-        print!("{stdout}");
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        // At once: others may have something to tell too.
+        let errors = String::from_utf8_lossy(&output.stderr);
+        print!("   {}: {}\n{stdout}{errors}", script.display(), output.status);
     }
     count
 }

@@ -109,7 +109,7 @@ F.test("ascending byte order of all names [60 3.7.3]", function (call, t)
 end)
 
 F.test("many entries [60 3.7.3]", function (call, t)
-  for _, n in ipairs { T.scale(5000, 100), T.full_speed and 100000 or 1000 } do
+  for _, n in ipairs { T.scale(5000, 100), T.full_speed and T.version == "5.4" and 100000 or 1000 } do
     local d = F.folder()
     F.sh(("cd %s && seq 1 %d | sed 's/^/entry number /' | tr '\\n' '\\0' | xargs -0 touch --"):format(F.quote(d), n))
     local names = {}

@@ -218,12 +218,12 @@ local only = tonumber(os.getenv "COUTIL_TEST_SEED" or "")
 
 T.test("random programs do what the model says, blocking [60 4.2.1] [60 4.2.2] [60 4.2.3] [60 4.2.4] [60 4.3.1] [60 4.3.2] "
   .. "[60 4.3.3] [60 4.3.4] [60 4.4.1] [60 4.4.2] [60 3.12.2] [60 3.12.3] [60 3.2.1] [50 0.3.2] [70 2.2] [70 2.5]", function ()
-  for number = only or 1, only or T.scale(100, 3) do program(number, T.scale(200, 60), "~") end
+  for number = only or 1, only or T.scale(30, 3) do program(number, T.scale(200, 60), "~") end
 end)
 
 T.test("random programs do what the model says, awaiting and blocking [60 1.1.1] [60 4.2.1] [60 4.2.3] [60 4.3.1] [60 4.3.2] "
   .. "[60 4.3.4] [60 4.4.1]", function ()
-  for number = only or 1001, only or 1000 + T.scale(60, 3) do
+  for number = only or 1001, only or 1000 + T.scale(20, 3) do
     for _, form in ipairs { "", "both" } do
       local ended
       T.start(function () program(number, T.scale(200, 60), form); ended = true end)
