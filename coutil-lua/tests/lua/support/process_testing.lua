@@ -100,6 +100,7 @@ end
 
 P.proc = P.read("/proc/self/stat") ~= nil
 P.valgrind = (os.getenv("LD_PRELOAD") or ""):find("valgrind", 1, true) ~= nil -- it hides what it changes
+P.sees = P.proc and not P.valgrind -- which signals have handlers
 P.nul = T.number >= 5.2 and "\0" or "%z" -- in a pattern
 P.nobody = 2147483647 -- no process has this id
 
