@@ -118,7 +118,6 @@ enum Phase {
     Zero,
     Poll,
     Due,
-    Signals,
     LateTimers,
     End,
 }
@@ -528,10 +527,9 @@ impl<W> Loop<W> {
                     if let Some(op) = self.schedule.next_due() {
                         return self.deliver(op);
                     }
-                    self.phase = Phase::Signals;
-                }
-                Phase::Signals => {
-                    if let Some(op) = self.next_signal() {
+                    if self.signals.has_ready()
+                        && let Some(op) = self.next_signal()
+                    {
                         return self.deliver(op);
                     }
                     self.phase =

@@ -171,6 +171,29 @@ fn a_loop_that_waits_is_woken() {
 }
 
 #[test]
+fn a_loop_that_moves_between_threads() {
+    // [40 G10] It waits in another thread than the one in which it began to watch.
+    let _alone = alone();
+    let mut events = Events::new();
+    start(&mut events, 0, ONE);
+    for round in 0..20 {
+        let (ready, waits) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            ready.send(()).expect("it lives");
+            let told = pass(&mut events, Mode::Step, |events, op| events.await_signal(op, ONE).unwrap());
+            (events, told)
+        });
+        waits.recv().expect("it lives");
+        kill(std::process::id() as i32, ONE).expect("it is this process");
+        let told;
+        (events, told) = thread.join().expect("no panic");
+        assert_eq!(told, [0], "{round}");
+    }
+    drop(events);
+    assert!(!is_caught(ONE));
+}
+
+#[test]
 fn loops_that_come_and_go_while_signals_arrive() {
     // [40 G10] The descriptor of a loop is never written to after it was closed.
     let _alone = alone();

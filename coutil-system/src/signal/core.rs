@@ -46,6 +46,12 @@ impl Signals {
         !self.watched.is_empty()
     }
 
+    /// Whether the loop has something to deliver.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Whether the loop has something to deliver, or to look at.
     pub(crate) fn has_caught(&self) -> bool {
         !self.ready.is_empty()
@@ -156,8 +162,14 @@ impl<W> Loop<W> {
     /// An operation does not wait for a signal any more, nor is it delivered with one.
     #[inline]
     pub(crate) fn forget_signal(&mut self, op: OpId) {
-        if self.signals.in_use()
-            && let Some(entry) = self.schedule.waiter_mut(op)
+        if self.signals.in_use() {
+            self.forget_awaited(op);
+        }
+    }
+
+    #[cold]
+    fn forget_awaited(&mut self, op: OpId) {
+        if let Some(entry) = self.schedule.waiter_mut(op)
             && let Some(awaited) = entry.signal.take()
         {
             self.unwatch(awaited.signal);

@@ -203,6 +203,7 @@ fn somebody_else_reaps_a_child() {
 
 #[test]
 fn other_children_are_left_alone() {
+    // R34
     // [40 X35]
     let mut events: Events = Loop::new();
     let mut others: Vec<_> = (0..3)
@@ -325,4 +326,47 @@ fn hundreds_at_once() {
     statuses.sort();
     expected.sort();
     assert_eq!(statuses, expected);
+}
+
+/// The descriptors of a child, besides the one that it opens to look.
+fn descriptors(events: &EventLoop) -> String {
+    let (mut output, end) = UnixStream::pair().expect("descriptors");
+    let mut command = shell("cd /proc/$$/fd && echo *");
+    command.stdout(std::os::fd::OwnedFd::from(end)).stdin(Stdio::null());
+    let child = Child::start(events, command).expect("it starts");
+    assert_eq!(events.block_on(child.wait()), Ok(Ok(Exit::Status(0))));
+    let mut text = String::new();
+    output.read_to_string(&mut text).expect("it has ended");
+    text
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn children_of_several_threads_get_nothing_of_each_other() {
+    // [40 X25] [40 X36]
+    let expected = descriptors(&EventLoop::new().expect("descriptors"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Whatever the library opens meanwhile.
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut events: Events = Loop::new();
+                let _pair = events.local_pair(true, true).expect("descriptors");
+                let _socket = events.tcp(coutil_system::Kind::TcpStream, false).expect("descriptors");
+                wait(&mut events, "one", shell("exit 0"));
+                ends(&mut events, Mode::Loop);
+            }
+        });
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let events = EventLoop::new().expect("descriptors");
+                    (0..20).for_each(|_| assert_eq!(descriptors(&events), expected));
+                })
+            })
+            .collect();
+        let failed = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(failed, 0);
+    });
 }

@@ -100,6 +100,7 @@ end
 
 P.proc = P.read("/proc/self/stat") ~= nil
 P.valgrind = (os.getenv("LD_PRELOAD") or ""):find("valgrind", 1, true) ~= nil -- it hides what it changes
+P.sees = P.proc and not P.valgrind -- which signals have handlers
 P.nul = T.number >= 5.2 and "\0" or "%z" -- in a pattern
 P.nobody = 2147483647 -- no process has this id
 
@@ -274,6 +275,11 @@ P.names = {
   { "sysargerr", 31, "end" }, { "terminate", 15, "end" }, { "trap", 5, "end" }, { "urgentsock", 23, "ignore" },
   { "userdef1", 10, "end" }, { "userdef2", 12, "end" }, { "winresize", 28, "ignore" },
 }
+if P.valgrind then -- it needs these itself
+  for i = #P.names, 1, -1 do
+    if P.names[i][1] == "sysargerr" or P.names[i][1] == "trap" then table.remove(P.names, i) end
+  end
+end
 P.emit_only = { { "STOP", 19, "stop" }, { "TERMINATE", 9, "end" } }
 P.unnamed = { 4, 7, 8, 11, 16, 30, 32, 33, 34, 50, 64 }
 
