@@ -38,7 +38,7 @@ mod path;
 mod temporary;
 mod times;
 
-pub use copy::{Clone, CopyOptions, copy};
+pub use copy::{CopyOnWrite, CopyOptions, copy};
 pub use directory::{Entries, list};
 pub use file::{Create, File, OpenOptions};
 pub use info::{FileSystem, FileType, Info, Time, file_system, info, read_link, real_path};
