@@ -266,6 +266,38 @@ fn a_pipe_that_nobody_reads_sends_no_signal() {
 }
 
 #[test]
+fn calls_that_are_interrupted_are_made_again() {
+    use std::os::unix::thread::JoinHandleExt;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static SIGNALS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::SeqCst);
+    }
+    // SAFETY: the handler only counts. Without SA_RESTART it is told to whoever waits in the system.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as extern "C" fn(libc::c_int) as usize;
+        assert_eq!(libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()), 0);
+    }
+    let (out, mut into) = std::io::pipe().unwrap();
+    let out = File::from(std::os::fd::OwnedFd::from(out));
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 10];
+        out.read(&mut buffer, None)
+    });
+    for sent in 1..=50 {
+        // SAFETY: the thread is not joined yet, and waits for the pipe.
+        unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGUSR2) };
+        while SIGNALS.load(Ordering::SeqCst) < sent {
+            std::thread::yield_now();
+        }
+    }
+    std::io::Write::write_all(&mut into, b"done").unwrap();
+    assert_eq!(reader.join().unwrap(), Ok(4));
+}
+
+#[test]
 fn times_are_set() {
     let folder = Folder::new();
     let path = folder.file("file", b"");
