@@ -1,7 +1,6 @@
 //! Random bytes.
 
 use crate::error::{Error, Result};
-use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Fills a buffer with random bytes of the system, fit for secrets. It blocks only where the system has just started and has none
 /// yet. See getrandom(2).
@@ -20,9 +19,19 @@ pub fn random(buffer: &mut [u8]) -> Result<()> {
     if i32::try_from(buffer.len()).is_err() {
         return Err(Error::from_code(libc::E2BIG));
     }
-    let mut filled = 0;
-    while filled < buffer.len() {
-        filled += rustix::io::retry_on_intr(|| getrandom(&mut buffer[filled..], GetRandomFlags::empty()))?;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::rand::{GetRandomFlags, getrandom};
+        let mut filled = 0;
+        while filled < buffer.len() {
+            filled +=
+                rustix::io::retry_on_intr(|| getrandom(&mut buffer[filled..], GetRandomFlags::empty()))?;
+        }
+        Ok(())
     }
-    Ok(())
+    #[cfg(not(target_os = "linux"))]
+    {
+        use std::io::Read;
+        Ok(std::fs::File::open("/dev/urandom")?.read_exact(buffer)?)
+    }
 }

@@ -1,6 +1,6 @@
 //! Files: what `coutil_system::fs` does to a real file system.
 
-use coutil_system::fs::{self, Clone, CopyOptions, Create, File, FileType, OpenOptions, Stamp, Times};
+use coutil_system::fs::{self, CopyOnWrite, CopyOptions, Create, File, FileType, OpenOptions, Stamp, Times};
 use coutil_system::{Error, random};
 use proptest::prelude::*;
 use std::ffi::OsStr;
@@ -171,7 +171,7 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
     let from = folder.file("from", b"from");
     let to = folder.file("to", b"to");
     fs::change_mode(&to, 0o600).unwrap();
-    let always = CopyOptions { clone: Clone::Always, new: false };
+    let always = CopyOptions { copy_on_write: CopyOnWrite::Always, new: false };
     if let Err(error) = fs::copy(&from, &to, always) {
         assert_eq!(error.code(), libc::EOPNOTSUPP);
         assert_eq!((std::fs::read(&to).unwrap(), mode(&to)), (b"to".to_vec(), 0o600));
@@ -182,7 +182,7 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
         assert!(!folder.path("target").exists());
         assert!(folder.path("dangling").is_symlink());
     }
-    fs::copy(&from, &to, CopyOptions { clone: Clone::IfPossible, new: false }).unwrap();
+    fs::copy(&from, &to, CopyOptions { copy_on_write: CopyOnWrite::IfPossible, new: false }).unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), b"from");
     // Directories.
     assert_eq!(code(copy(&folder.0, &to)), libc::EISDIR);
@@ -191,6 +191,15 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
     assert!(!folder.path("new").exists());
     assert_eq!(std::fs::read(&to).unwrap(), b"from");
     assert_eq!(code(copy(&folder.path("nothing"), &folder.path("new"))), libc::ENOENT);
+    // The first byte cannot be read.
+    #[cfg(target_os = "linux")]
+    {
+        fs::change_mode(&to, 0o604).unwrap();
+        assert_eq!(code(copy("/proc/self/mem".as_ref(), &to)), libc::EIO);
+        assert_eq!((std::fs::read(&to).unwrap(), mode(&to)), (b"from".to_vec(), 0o604));
+        assert_eq!(code(copy("/proc/self/mem".as_ref(), &folder.path("new"))), libc::EIO);
+        assert!(!folder.path("new").exists());
+    }
     // A link that leads nowhere is written through.
     fs::symlink(&folder.path("target"), &folder.path("through")).unwrap();
     copy(&from, &folder.path("through")).unwrap();
@@ -254,6 +263,38 @@ fn a_pipe_that_nobody_reads_sends_no_signal() {
     assert_eq!(code(into.write(b"x", None)), libc::EPIPE);
     assert_eq!(code(into.write(b"x", None)), libc::EPIPE);
     assert_eq!(code(into.write(b"x", Some(1))), libc::ESPIPE);
+}
+
+#[test]
+fn calls_that_are_interrupted_are_made_again() {
+    use std::os::unix::thread::JoinHandleExt;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static SIGNALS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::SeqCst);
+    }
+    // SAFETY: the handler only counts. Without SA_RESTART it is told to whoever waits in the system.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as extern "C" fn(libc::c_int) as usize;
+        assert_eq!(libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()), 0);
+    }
+    let (out, mut into) = std::io::pipe().unwrap();
+    let out = File::from(std::os::fd::OwnedFd::from(out));
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 10];
+        out.read(&mut buffer, None)
+    });
+    for sent in 1..=50 {
+        // SAFETY: the thread is not joined yet, and waits for the pipe.
+        unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGUSR2) };
+        while SIGNALS.load(Ordering::SeqCst) < sent {
+            std::thread::yield_now();
+        }
+    }
+    std::io::Write::write_all(&mut into, b"done").unwrap();
+    assert_eq!(reader.join().unwrap(), Ok(4));
 }
 
 #[test]
@@ -373,7 +414,7 @@ fn the_position_is_one_for_all_threads() {
     assert_eq!(file.info().unwrap().size, 4000);
 }
 
-#[derive(Debug, std::clone::Clone)]
+#[derive(Debug, Clone)]
 enum Step {
     Write(Vec<u8>, Option<u16>),
     Read(usize, Option<u16>),

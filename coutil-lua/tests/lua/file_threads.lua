@@ -11,7 +11,9 @@ local gives = F.gives
 -- Of no short period.
 local function text(length)
   local pieces = {}
-  for i = 1, math.floor(length / 8) + 1 do pieces[i] = string.format("%08x", i * 2654435 % 4294967) end
+  for i = 1, math.floor(length / 4096) + 1 do
+    pieces[i] = string.format("%08x", i * 2654435 % 4294967):rep(511) .. ("-"):rep(8)
+  end
   return table.concat(pieces):sub(1, length)
 end
 
@@ -28,7 +30,7 @@ F.test("long strings and memories arrive as they are [60 4.3.1] [70 6.4.4]", fun
 end)
 
 T.test("many long strings at once [60 1.2.6] [60 4.3.1]", function ()
-  local file, size, count = F.open(F.fresh "long", "rwN", "rw"), 100000, 40
+  local file, size, count = F.open(F.fresh "long", "rwN", "rw"), 100000, T.scale(40, 10)
   local strings, done = {}, 0
   for i = 1, count do
     strings[i] = text(size - i) .. ("x"):rep(i)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Whether a copy shares the blocks of its source until one of them is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Clone {
+pub enum CopyOnWrite {
     /// It does not need to.
     #[default]
     No,
@@ -25,7 +25,7 @@ pub struct CopyOptions {
     /// The copy must not be there yet.
     pub new: bool,
     /// Whether blocks are shared.
-    pub clone: Clone,
+    pub copy_on_write: CopyOnWrite,
 }
 
 /// Copies the contents and the permission bits of a file. One that is there is overwritten; links are followed. To copy a file onto
@@ -46,7 +46,7 @@ pub fn copy(path: &Path, destination: &Path, options: CopyOptions) -> Result<()>
         return Err(Error::from_code(if exists { libc::EEXIST } else { libc::EISDIR }));
     }
     let (file, made) = open_destination(destination, from.mode, options.new)?;
-    let copied = fill(&source, &from, &file, made.is_some(), options.clone);
+    let copied = fill(&source, &from, &file, made.is_some(), options.copy_on_write);
     if let (Err(_), Some(made)) = (copied, made) {
         let _ = remove_file(&made);
     }
@@ -76,12 +76,12 @@ fn open_destination(path: &Path, mode: u32, new: bool) -> Result<(File, Option<P
     }
 }
 
-fn fill(source: &File, from: &Info, file: &File, made: bool, clone: Clone) -> Result<()> {
+fn fill(source: &File, from: &Info, file: &File, made: bool, copy_on_write: CopyOnWrite) -> Result<()> {
     let to = file.info()?;
     if (to.device, to.inode) == (from.device, from.inode) {
         return Ok(());
     }
-    if clone != Clone::No {
+    if copy_on_write != CopyOnWrite::No {
         match clone_file(source, file) {
             Ok(()) => {
                 if to.size > from.size {
@@ -89,16 +89,21 @@ fn fill(source: &File, from: &Info, file: &File, made: bool, clone: Clone) -> Re
                 }
                 return set_mode(file, from, &to);
             }
-            Err(error) if clone == Clone::Always => return Err(error),
+            Err(error) if copy_on_write == CopyOnWrite::Always => return Err(error),
             Err(_) => {}
         }
     }
     set_mode(file, from, &to)?;
-    if !made && to.file_type() == FileType::File {
-        file.resize(0)?;
+    // What was there before is cut in the end: if nothing can be read it stays as it was.
+    match file.copy_until(source, None, u64::MAX) {
+        (copied, Ok(())) if !made && to.file_type() == FileType::File => file.resize(copied),
+        (0, Err(error)) if !made => {
+            let _ = set_mode(file, &to, from);
+            Err(error)
+        }
+        // Also one that ends in the middle has failed.
+        (_, result) => result,
     }
-    // Also one that ends in the middle has failed.
-    file.copy_until(source, None, u64::MAX).1
 }
 
 fn set_mode(file: &File, from: &Info, to: &Info) -> Result<()> {

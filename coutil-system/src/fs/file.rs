@@ -202,7 +202,10 @@ impl File {
     pub fn flush(&self, data_only: bool) -> Result<()> {
         Ok(retry_on_intr(|| match data_only {
             false => rustix::fs::fsync(&self.fd),
+            #[cfg(not(target_os = "macos"))]
             true => rustix::fs::fdatasync(&self.fd),
+            #[cfg(target_os = "macos")]
+            true => rustix::fs::fsync(&self.fd),
         })?)
     }
 

@@ -18,14 +18,12 @@
 //!     let file = Arc::new(unblock(move || fs::File::open("Cargo.toml".as_ref(), &options)).await?);
 //!     let reader = file.clone();
 //!     unblock(move || {
-//!         let mut text = vec![0; 9];
-//!         let count = reader.read(&mut text, Some(0))?;
-//!         text.truncate(count);
-//!         Ok(text)
+//!         let mut text = [0; 9];
+//!         reader.read(&mut text, Some(0)).map(|_| text)
 //!     })
 //!     .await
 //! })??;
-//! assert_eq!(text, b"[package]");
+//! assert_eq!(&text, b"[package]");
 //! # Ok::<(), coutil_system::Error>(())
 //! ```
 //!
@@ -40,7 +38,7 @@ mod path;
 mod temporary;
 mod times;
 
-pub use copy::{Clone, CopyOptions, copy};
+pub use copy::{CopyOnWrite, CopyOptions, copy};
 pub use directory::{Entries, list};
 pub use file::{Create, File, OpenOptions};
 pub use info::{FileSystem, FileType, Info, Time, file_system, info, read_link, real_path};

@@ -78,9 +78,11 @@ pub(super) unsafe extern "C-unwind" fn copy(L: *mut lua_State) -> c_int {
         let blocking = letters(L, mode, Blame::Argument(3), |letter| {
             match letter {
                 b'n' => options.new = true,
-                b'c' if options.clone == fs::Clone::No => options.clone = fs::Clone::IfPossible,
+                b'c' if options.copy_on_write == fs::CopyOnWrite::No => {
+                    options.copy_on_write = fs::CopyOnWrite::IfPossible
+                }
                 b'c' => {}
-                b'C' => options.clone = fs::Clone::Always,
+                b'C' => options.copy_on_write = fs::CopyOnWrite::Always,
                 _ => return false,
             }
             true

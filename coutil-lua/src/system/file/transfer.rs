@@ -71,7 +71,7 @@ impl super::Files {
     pub(super) fn buffer(&mut self, len: usize) -> Result<Vec<u8>> {
         let mut buffer = std::mem::take(&mut self.spare);
         if buffer.len() < len {
-            // As zeros from the system they cost nothing until they are used.
+            // As zeros from the system they cost nothing until they are used. Where there is no memory `vec!` would end the process.
             buffer = Vec::new();
             buffer.try_reserve_exact(len).map_err(|_| Error::from_code(libc::ENOMEM))?;
             drop(buffer);

@@ -33,8 +33,11 @@ F.root = F.sh "id -u" == "0"
 
 -- The folder ------------------------------------------------------------------------------------
 
-local folder = L.path()
-F.sh("mkdir -m 755", folder)
+-- In memory, if there is such a place: a disk may be busy.
+local folder = F.sh "mktemp -d /dev/shm/coutil-XXXXXX 2>/dev/null"
+if folder == "" then folder = L.path() end
+F.sh("mkdir -p -m 755", folder)
+F.sh("chmod 755", folder)
 F.dir = F.sh("cd " .. F.quote(folder) .. " && pwd -P")
 if F.dir == "" then error("cannot make the folder " .. folder) end
 
