@@ -103,7 +103,7 @@ const WORKLOADS: &[Workload] = &[
         name: "filecopy",
         title: "copies of a file of 32 MiB",
         kind: Kind::Race { counts: 30, calls: None },
-        targets: &[Target::Time { peer: "luv", limit: 1.05 }],
+        targets: &[Target::Time { peer: "luv", limit: 1.0 }],
     },
     Workload {
         name: "filelist",
