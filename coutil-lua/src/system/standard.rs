@@ -1,7 +1,7 @@
 //! `system.stdin`, `stdout` and `stderr`: objects for the standard streams, of the class of what those are (30 §5).
 
 use super::socket::{self, Domain};
-use super::{Class, file, push_message};
+use super::{Class, file};
 use crate::raw::lua_State;
 use crate::state::StateRef;
 use coutil_system::Error;
@@ -72,7 +72,7 @@ unsafe fn push_stream(
 unsafe fn warn(L: *mut lua_State, name: &'static CStr, error: Error) {
     // SAFETY: the text is popped.
     unsafe {
-        push_message(L, error);
+        super::push_message(L, error);
         crate::report::warn(L, name);
         ffi::lua_pop(L, 1);
     }
