@@ -2,6 +2,7 @@
 
 use super::info::FileType;
 use crate::error::Result;
+use crate::process::above_standard;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::retry_on_intr;
 use std::ops::Range;
@@ -53,7 +54,7 @@ impl Entries {
 /// `not a directory`, and others of open(2).
 pub fn list(path: &Path) -> Result<Entries> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+    let directory = above_standard(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?)?;
     let mut entries = Entries::default();
     #[cfg(target_os = "linux")]
     {

@@ -4,6 +4,7 @@ use super::info::{Info, info_of};
 use super::path::{check_owner, mode_bits};
 use super::times::{Times, touch_file};
 use crate::error::{Error, Result};
+use crate::process::above_standard;
 use crate::sys::descriptor;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::retry_on_intr;
@@ -93,14 +94,15 @@ impl AsFd for File {
 }
 
 impl File {
-    /// Opens a file. It is not inherited by processes that are started. See open(2).
+    /// Opens a file. It is not inherited by processes that are started, and never becomes a standard stream that is not open. See
+    /// open(2).
     ///
     /// # Errors
     ///
     /// As open(2) has them: among others there is no such file, or there is one and it must not be.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let mode = Mode::from_bits_truncate(mode_bits(options.mode));
-        Ok(retry_on_intr(|| rustix::fs::open(path, options.flags(), mode))?.into())
+        Ok(above_standard(retry_on_intr(|| rustix::fs::open(path, options.flags(), mode))?)?.into())
     }
 
     /// Closes it, and tells what the system has to say about that. See close(2); it is closed in any case.
