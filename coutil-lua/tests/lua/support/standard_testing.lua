@@ -178,6 +178,10 @@ S.setpriv = T.interpreter() and S.succeeds(S.unprivileged .. "true") and (functi
   return yes
 end)()
 
+-- True if a program that is started without a standard input has none. (That of a Rust program is then the null device, before it
+-- begins.)
+S.closable = T.interpreter() and select(2, S.run("@ <&-", "say(tostring(flags(0)))")):find("nil", 1, true) ~= nil
+
 -- Descriptors that a shell cannot make.
 S.perl = S.succeeds("perl -MSocket -MPOSIX -e 1")
 
