@@ -49,7 +49,7 @@ kind("any other device is a file [30 D3]", "@ </dev/zero", "coutil:file")
 kind("a pipe is a share stream [30 D3]", ": | @", "coutil:pipeshare", "share")
 kind("a FIFO is a share stream [30 D3]", "echo x >$DIR/gate & @ <$DIR/gate; wait", "coutil:pipeshare", "share")
 kind("a directory is nothing [30 D3]", "@ </", nil)
-kind("what is closed is nothing [30 D3] [30 D13]", "@ <&-", nil, S.closable)
+kind("what is closed is nothing [30 D3] [30 D13]", "@ <&-", nil, nil, S.closable)
 
 local function perl(title, code, name, domain, condition)
   kind(title, S.with_perl(code), name, domain, S.perl and condition ~= false)
