@@ -76,8 +76,10 @@ local function welcome (stream)
     if not name or name == "" then return end
     member.name = name:sub(1, 30)
     tell("* " .. member.name .. " has come")
-    for line in nextline do
+    local line = nextline()
+    while line do
       if line ~= "" then tell(member.name .. ": " .. line) end
+      line = members[member] and nextline()
     end
   end)
 end
@@ -87,7 +89,7 @@ local function serve (port)
   assert(server:bind(system.address("ipv4", "0.0.0.0", tonumber(port or 7008))))
   assert(server:listen(64))
   io.stdout:setvbuf "line"
-  print("listening on port " .. ("%d"):format(server:getaddress().port))
+  print("listening on " .. tostring(server:getaddress()))
   spawn.catch(print, function ()
     while true do
       local stream, message = server:accept()
@@ -181,7 +183,6 @@ local function join (host, port, name)
 
   local function read_keys ()
     local buffer = memory.create(256)
-    assert(output:setmode "raw")
     editor:draw()
     while stream do
       local count = input:read(buffer)
@@ -197,14 +198,18 @@ local function join (host, port, name)
   end
 
   local function read_lines ()
-    for line in lines(input) do
+    local nextline = lines(input)
+    local line = nextline()
+    while line do
       if not (stream and stream:write(line .. "\n")) then return end
+      line = nextline()
     end
     if stream then stream:shutdown() end -- and read what still comes
   end
 
   spawn.trap(ended, function ()
     stream = assert(connect(host, port))
+    if typed then assert(output:setmode "raw") end
     assert(stream:write(name .. "\n"))
     if typed then
       spawn.trap(ended, read_keys)
@@ -212,7 +217,7 @@ local function join (host, port, name)
       spawn.catch(ended, read_lines)
     end
     local nextline = lines(stream)
-    while true do
+    while stream do
       local line, message = nextline()
       if not line then
         if message ~= "closed" and typed then failure = "the server has gone" end
