@@ -52,6 +52,36 @@ const WORKLOADS: &[Workload] = &[
         targets: &[Target::Time { peer: "luv", limit: 0.5 }],
     },
     Workload {
+        name: "udp",
+        title: "two UDP sockets, 64 bytes to and fro",
+        kind: Kind::Race { counts: 50_000, calls: Some((2_000, 10_000)) },
+        targets: &[Target::Time { peer: "luv", limit: 0.8 }],
+    },
+    Workload {
+        name: "local",
+        title: "64 local connections, 512-byte requests, 5-byte replies",
+        kind: Kind::Race { counts: 1000, calls: Some((50, 250)) },
+        targets: &[Target::Time { peer: "luv", limit: 0.8 }],
+    },
+    Workload {
+        name: "bulk",
+        title: "one connection, writes of a mebibyte",
+        kind: Kind::Race { counts: 2000, calls: Some((50, 250)) },
+        targets: &[Target::Time { peer: "luv", limit: 0.8 }, Target::Time { peer: FLOOR, limit: 1.05 }],
+    },
+    Workload {
+        name: "connect",
+        title: "connections made, accepted and closed",
+        kind: Kind::Race { counts: 5000, calls: Some((200, 1000)) },
+        targets: &[Target::Time { peer: "luv", limit: 0.8 }],
+    },
+    Workload {
+        name: "active",
+        title: "10 000 connections, of which 1 % is used",
+        kind: Kind::Race { counts: 500, calls: None },
+        targets: &[Target::Time { peer: "luv", limit: 0.8 }],
+    },
+    Workload {
         name: "timers",
         title: "20 000 live timers",
         kind: Kind::Race { counts: 30, calls: None },
@@ -110,6 +140,12 @@ const WORKLOADS: &[Workload] = &[
         title: "a directory of 20 000 entries",
         kind: Kind::Race { counts: 50, calls: None },
         targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
+        name: "open",
+        title: "both ends of 10 000 connections that wait to read",
+        kind: Kind::Memory { counts: 10_000 },
+        targets: &[Target::Each { limit: 2.0 }],
     },
 ];
 

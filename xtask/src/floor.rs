@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 /// The workloads that there are.
-pub(crate) const NAMES: &[&str] = &["echo", "pingpong", "upload", "fileblock"];
+pub(crate) const NAMES: &[&str] = &["bulk", "echo", "fileblock", "pingpong", "upload"];
 
 /// Runs one, and prints what its scripts print: seconds, processor seconds, messages.
 pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
@@ -16,6 +16,7 @@ pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
         "pingpong" => round_trips(1, 64, 64, count)?,
         "upload" => upload(count)?,
         "fileblock" => file(count)?,
+        "bulk" => bulk(count)?,
         _ => bail!("there is no such workload"),
     };
     println!("{seconds:.6} {cpu:.6} {messages}");
@@ -105,6 +106,29 @@ fn file(rounds: u64) -> Result<(f64, f64, u64)> {
         }
     }
     Ok((start.elapsed().as_secs_f64(), processor()? - busy, 2 * rounds))
+}
+
+/// Writes of a mebibyte, by a thread that waits in them, and reads by another one.
+fn bulk(writes: u64) -> Result<(f64, f64, u64)> {
+    let (mut client, mut server) = connections(1)?.remove(0);
+    for stream in [&client, &server] {
+        stream.set_nonblocking(false)?;
+    }
+    let data = vec![b'x'; 1 << 20];
+    let (start, busy) = (Instant::now(), processor()?);
+    let writer = std::thread::spawn(move || (0..writes).try_for_each(|_| client.write_all(&data)));
+    let (mut buffer, mut received) = (vec![0; 1 << 18], 0);
+    loop {
+        match server.read(&mut buffer)? {
+            0 => break,
+            bytes => received += bytes as u64,
+        }
+    }
+    writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+    if received != writes << 20 {
+        bail!("{received} bytes arrived");
+    }
+    Ok((start.elapsed().as_secs_f64(), processor()? - busy, writes))
 }
 
 /// Reads until the buffer is full.
