@@ -1,0 +1,35 @@
+//! The channels with a buffer.
+
+use coutil_channel::buffered::{self, ReceiveError, SendError, TrySendError};
+use futures_lite::future::{block_on, poll_once};
+use std::pin::pin;
+
+#[test]
+fn full_and_empty() {
+    let (sender, receiver) = buffered::bounded(1);
+    assert_eq!(receiver.try_receive(), Ok(None));
+    assert_eq!(sender.try_send(1), Ok(()));
+    assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    assert_eq!((sender.len(), receiver.len()), (1, 1));
+    {
+        let mut third = pin!(sender.send(3));
+        assert_eq!(block_on(poll_once(&mut third)), None);
+        // Given up: it is not sent.
+    }
+    assert_eq!(receiver.receive_blocking(), Ok(1));
+    assert!(receiver.is_empty() && sender.is_empty());
+}
+
+#[test]
+fn an_end_is_gone() {
+    let (sender, receiver) = buffered::unbounded();
+    block_on(sender.send(1)).unwrap();
+    drop(sender);
+    assert_eq!(block_on(receiver.receive()), Ok(1));
+    assert_eq!(receiver.try_receive(), Err(ReceiveError));
+    assert_eq!(block_on(receiver.receive()), Err(ReceiveError));
+    let (sender, receiver) = buffered::bounded(0);
+    drop(receiver);
+    assert_eq!(sender.try_send(1), Err(TrySendError::Closed(1)));
+    assert_eq!(sender.send_blocking(1), Err(SendError(1)));
+}

@@ -1,0 +1,7 @@
+//! Pools, from outside.
+
+mod close;
+mod count;
+mod random;
+mod run;
+mod util;
