@@ -23,6 +23,8 @@ macro_rules! entry {
 
 entry! {
     luaopen_coutil => open_coutil,
+    luaopen_coutil_channel => open_channel,
+    luaopen_coutil_coroutine => open_coroutine,
     luaopen_coutil_memory => open_memory,
     luaopen_coutil_native_event => open_event,
     luaopen_coutil_native_mutex => open_mutex,
@@ -30,4 +32,5 @@ entry! {
     luaopen_coutil_native_queued => open_queued,
     luaopen_coutil_native_spawn => open_native_spawn,
     luaopen_coutil_system => open_system,
+    luaopen_coutil_threads => open_threads,
 }

@@ -69,6 +69,7 @@ mod state;
 mod suspend;
 mod sync;
 mod system;
+mod threads;
 
 #[cfg(feature = "module")]
 mod entry;

@@ -5,7 +5,7 @@
 
 use crate::raw::{self, c_int, lua_CFunction, lua_State};
 use crate::state::{self, field};
-use crate::{memory, report, spawn, sync, system};
+use crate::{memory, report, spawn, sync, system, threads};
 use mlua::ffi;
 use std::ffi::CStr;
 
@@ -25,6 +25,9 @@ pub(crate) const ALL: &[Module] = &[
     Module { name: c"coutil.spawn", open: open_spawn },
     Module { name: c"coutil.native.spawn", open: open_native_spawn },
     Module { name: c"coutil.system", open: open_system },
+    Module { name: c"coutil.channel", open: open_channel },
+    Module { name: c"coutil.coroutine", open: open_coroutine },
+    Module { name: c"coutil.threads", open: open_threads },
     Module { name: c"coutil.memory", open: open_memory },
 ];
 
@@ -262,6 +265,30 @@ pub(crate) unsafe extern "C-unwind" fn open_system(L: *mut lua_State) -> c_int {
     }
     // SAFETY: called by Lua.
     unsafe { once(L, c"system", make) }
+}
+
+/// A module that is the class of its objects as well (00 §6.2).
+macro_rules! module_class {
+    ($($open:ident => $name:literal, $module:ident, $class:ident;)*) => { $(
+        pub(crate) unsafe extern "C-unwind" fn $open(L: *mut lua_State) -> c_int {
+            unsafe fn make(L: *mut lua_State) {
+                // SAFETY: as `once` says.
+                unsafe {
+                    ffi::lua_createtable(L, 0, 6);
+                    system::set_functions(L, threads::$module::FUNCTIONS);
+                    system::new_module_class(L, system::Class::$class, threads::$module::METAMETHODS);
+                }
+            }
+            // SAFETY: called by Lua.
+            unsafe { once(L, $name, make) }
+        }
+    )* };
+}
+
+module_class! {
+    open_channel => c"channel", channel, Channel;
+    open_coroutine => c"coroutine", coroutine, Coroutine;
+    open_threads => c"threads", pool, Threads;
 }
 
 /// What `async_function` needs.

@@ -2,6 +2,7 @@
 
 use crate::raw::{self, c_int, lua_State};
 use crate::state::{self, field};
+use crate::threads::shared::Context;
 use mlua::ffi;
 use std::ffi::{CStr, c_char};
 use std::io::Write;
@@ -35,6 +36,16 @@ pub(crate) unsafe fn report_text(L: *mut lua_State, co: *mut lua_State, text: &'
     }
 }
 
+/// Tells of a failure that ends nothing: the message on the top. [-1, +0] Never raises.
+pub(crate) unsafe fn tell(L: *mut lua_State, _prefix: &'static CStr) {
+    // SAFETY: as the callees.
+    unsafe {
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        warn(L, _prefix);
+        report(L, L);
+    }
+}
+
 /// Generates the warning about the error on the top, which stays there (00 §8). [-0, +0] Never raises.
 #[cfg(any(feature = "lua54", feature = "lua55"))]
 pub(crate) unsafe fn warn(L: *mut lua_State, prefix: &'static CStr) {
@@ -45,8 +56,8 @@ pub(crate) unsafe fn warn(L: *mut lua_State, prefix: &'static CStr) {
             let prefix = CStr::from_ptr(ffi::lua_touserdata(L, 2).cast());
             let message = match ffi::lua_type(L, 1) {
                 ffi::LUA_TSTRING | ffi::LUA_TNUMBER => ffi::lua_tostring(L, 1),
-                _ if prefix == c"object:close" => c"(null)".as_ptr(),
-                _ => c"(error object is not a string)".as_ptr(),
+                _ if prefix == c"system.run" => c"(error object is not a string)".as_ptr(),
+                _ => c"(null)".as_ptr(),
             };
             for text in [c"[coutil] ".as_ptr(), prefix.as_ptr(), c": ".as_ptr()] {
                 ffi::lua_warning(L, text, 1);
@@ -166,6 +177,8 @@ pub(crate) unsafe extern "C-unwind" fn handle(L: *mut lua_State) -> c_int {
         }
         state::push_field(L, field::HANDLER);
         match ffi::lua_type(L, -1) {
+            // In an independent state the warning says it, while warnings are on (90 §2.4).
+            ffi::LUA_TNIL if Context::of(L).is_some_and(|context| context.warnings.is_on()) => {}
             ffi::LUA_TNIL => write_report(L, c"coutil: ", 1, 3),
             ffi::LUA_TSTRING => {
                 // "raise": a later `system.run` raises them, oldest first. Boxed, as an error may be nil.

@@ -32,6 +32,7 @@
 use crate::error::{Error, Result};
 pub use crate::process::children::ChildId;
 use crate::process::children::{self, Children};
+pub use crate::remote::Ender;
 use crate::remote::Remote;
 use crate::schedule::Schedule;
 pub use crate::schedule::{Class, OpId};
@@ -76,6 +77,8 @@ pub enum Next {
     RunTasks,
     /// Nothing. Whether something is still pending.
     Finished(bool),
+    /// Something else than wait, see [`Loop::idle_at`].
+    Idle,
 }
 
 /// How an operation ended.
@@ -149,6 +152,10 @@ pub struct Loop<W> {
     /// The tick of the coarse clock at the last poll.
     tick: u64,
     passes: u64,
+    /// With so many operations [`next`](Loop::next) does not wait.
+    idle_at: Option<usize>,
+    /// Whether an operation was parked: then something can come while it sleeps.
+    parked: bool,
     /// By this a child of a fork is known.
     forks: u32,
 }
@@ -200,6 +207,8 @@ impl<W> Loop<W> {
             since_poll: 0,
             tick: 0,
             passes: 0,
+            idle_at: None,
+            parked: false,
             forks: process::forks(),
         }
     }
@@ -315,10 +324,18 @@ impl<W> Loop<W> {
         self.schedule.park(op);
         let (runnable, mut task) = crate::pool::prepare(call);
         // Whoever is to be told is there before the call begins.
-        let waker = self.remote.end_waker(op);
+        let waker = Arc::new(self.remote.ender(op)).into();
         let _ = Pin::new(&mut task).poll(&mut Context::from_waker(&waker));
         runnable.schedule();
         Ok(task)
+    }
+
+    /// Starts an operation that lasts until it is [ended](Ender::end), by any thread. Needs no descriptor.
+    pub fn park(&mut self, op: OpId) -> Ender {
+        self.set_outcome(op, Outcome::Elapsed);
+        self.schedule.park(op);
+        self.parked = true;
+        self.remote.ender(op)
     }
 
     /// Starts an operation that has failed already, and is delivered with that in its turn.
@@ -442,6 +459,23 @@ impl<W> Loop<W> {
         self.halted = true;
     }
 
+    /// When it would wait with exactly so many operations pending, and without a timer, [`next`](Self::next) returns
+    /// [`Next::Idle`] instead. The host can then [leave](Self::leave) the loop.
+    pub fn idle_at(&mut self, pending: Option<usize>) {
+        self.idle_at = pending;
+    }
+
+    /// The host gives its thread up, after [`Next::Idle`]: `host` is woken when something was done from elsewhere, and then
+    /// [`next`](Self::next) is to be called again. False if that has happened already.
+    pub fn leave(&self, host: std::task::Waker) -> bool {
+        self.remote.leave(host)
+    }
+
+    /// Has the loop look what was done from elsewhere in its next pass, and have one for that.
+    pub fn interrupt(&self) {
+        self.remote.interrupt();
+    }
+
     pub(crate) fn check_process(&self) -> Result<()> {
         if self.is_foreign() { Err(Error::FOREIGN_LOOP) } else { Ok(()) }
     }
@@ -516,7 +550,9 @@ impl<W> Loop<W> {
                     self.phase = Phase::Poll;
                 }
                 Phase::Poll => {
-                    self.poll()?;
+                    if self.poll()? {
+                        return Ok(Next::Idle);
+                    }
                     self.phase = Phase::Due;
                     if self.remote.is_full() {
                         return Ok(Next::RunTasks);
@@ -575,8 +611,9 @@ impl<W> Loop<W> {
         schedule.begin_due();
     }
 
-    /// Looks at the descriptors, if it is time to; waits, if there is nothing else to do.
-    fn poll(&mut self) -> Result<()> {
+    /// Looks at the descriptors, if it is time to; waits, if there is nothing else to do. True if it did not wait, as the host
+    /// has something else to do.
+    fn poll(&mut self) -> Result<bool> {
         let idle = !self.schedule.has_zero()
             && !self.schedule.has_due()
             && !self.schedule.has_deferred()
@@ -584,7 +621,7 @@ impl<W> Loop<W> {
             && !self.signals.has_caught()
             && !self.halted;
         if !idle && !self.polls {
-            return Ok(());
+            return Ok(false);
         }
         let mut wait = idle
             && self.unknown.is_empty()
@@ -596,6 +633,9 @@ impl<W> Loop<W> {
                 Mode::Step => self.delivered == 0,
                 Mode::Ready => false,
             };
+        if wait && self.idle_at == Some(self.pending()) && self.schedule.deadline().is_none() {
+            return Ok(true);
+        }
         let timeout = match (wait, self.schedule.deadline()) {
             (false, _) => Some(Duration::ZERO),
             (true, None) => None,
@@ -616,7 +656,7 @@ impl<W> Loop<W> {
         self.tick = time::coarse();
         self.take_ready();
         self.catch_signals();
-        Ok(())
+        Ok(false)
     }
 
     /// Looks at the descriptors, for that long, or until one is ready.
@@ -624,6 +664,10 @@ impl<W> Loop<W> {
         match (&mut self.poller, timeout) {
             (Some(poller), timeout) => poller.wait(timeout, &mut self.ready),
             (None, Some(Duration::ZERO)) => Ok(()),
+            (None, timeout) if self.parked => {
+                self.remote.sleep(timeout);
+                Ok(())
+            }
             // Nothing but timers can end the wait: no descriptor is opened for them.
             (None, Some(timeout)) => {
                 time::sleep(timeout);

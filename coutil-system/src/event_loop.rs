@@ -69,7 +69,7 @@ impl Shared {
             let op = match core.next()? {
                 Next::Deliver(op) => op,
                 Next::RunTasks => return Ok(Step::RunTasks(core.take_tasks())),
-                Next::Finished(_) => return Ok(Step::Finished),
+                Next::Finished(_) | Next::Idle => return Ok(Step::Finished),
             };
             match core.waiter_mut(op) {
                 Some(Waiter::Future(waker)) => {

@@ -103,7 +103,7 @@ pub mod time;
 pub use async_task::Task;
 pub use error::{Error, Result};
 pub use event_loop::EventLoop;
-pub use pool::unblock;
+pub use pool::{thread_limit, unblock};
 pub use random::random;
 pub use source::Kind;
 pub use tcp::{TcpListener, TcpStream};

@@ -34,6 +34,16 @@ fn limit(variable: Option<&str>) -> usize {
 /// How long a thread waits for another call before it goes back to the pool.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How many calls [`unblock`] makes at a time: as the environment variable `UV_THREADPOOL_SIZE` said when this, or that, was
+/// called first.
+pub fn thread_limit() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| {
+        let variable = std::env::var_os("UV_THREADPOOL_SIZE");
+        limit(variable.map(|text| text.to_string_lossy().into_owned()).as_deref())
+    })
+}
+
 #[derive(Default)]
 struct Calls {
     /// How many threads make calls, or wait for one.
@@ -56,11 +66,7 @@ impl Gate {
     /// The one of the process.
     fn get() -> &'static Self {
         static GATE: OnceLock<Gate> = OnceLock::new();
-        GATE.get_or_init(|| {
-            let variable = std::env::var_os("UV_THREADPOOL_SIZE");
-            let limit = limit(variable.map(|text| text.to_string_lossy().into_owned()).as_deref());
-            Self { limit, calls: Mutex::default(), more: Condvar::new() }
-        })
+        GATE.get_or_init(|| Self { limit: thread_limit(), calls: Mutex::default(), more: Condvar::new() })
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {

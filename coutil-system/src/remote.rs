@@ -4,9 +4,12 @@ use crate::schedule::OpId;
 use crate::sys::poller::Waker;
 use crate::sys::process;
 use async_task::{Runnable, Task};
+use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Wake;
+use std::time::Duration;
 
 #[derive(Default)]
 struct Inbox {
@@ -14,6 +17,8 @@ struct Inbox {
     ended: Vec<OpId>,
     /// It is for the process that made it: a child of a fork would wake its parent.
     waker: Option<(Waker, u32)>,
+    /// Whoever runs the loop gave its thread up meanwhile, and is woken by this.
+    host: Option<std::task::Waker>,
     /// The loop is gone: nothing is taken any more.
     closed: bool,
 }
@@ -26,6 +31,8 @@ pub(crate) struct Remote {
     full: AtomicBool,
     /// Whether the loop waits, and has to be woken.
     asleep: AtomicBool,
+    /// By this it is woken, if it has no poller.
+    woken: Condvar,
 }
 
 impl Remote {
@@ -41,19 +48,50 @@ impl Remote {
         let mut inbox = self.inbox();
         put(&mut inbox);
         self.full.store(true, Ordering::SeqCst);
-        let waker = match &inbox.waker {
-            Some((waker, forks))
-                if self.asleep.swap(false, Ordering::SeqCst) && *forks == process::forks() =>
-            {
-                Some(waker.clone())
-            }
-            _ => None,
-        };
-        // Without the lock, which is what the loop asks for first when it is awake.
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
+        if !self.asleep.swap(false, Ordering::SeqCst) {
+            return;
         }
+        // All this without the lock: it is what the loop asks for first when it is awake, and a host may drop the loop.
+        if let Some(host) = inbox.host.take() {
+            drop(inbox);
+            host.wake();
+            return;
+        }
+        let waker =
+            inbox.waker.as_ref().map(|(waker, forks)| (*forks == process::forks()).then(|| waker.clone()));
+        drop(inbox);
+        match waker {
+            Some(Some(waker)) => waker.wake(),
+            Some(None) => {}
+            None => self.woken.notify_one(),
+        }
+    }
+
+    /// Waits until something is put there, at most so long. To be called when it [may](Self::may_sleep), and without a poller.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        let inbox = self.inbox();
+        if self.is_full() || !self.asleep.load(Ordering::SeqCst) {
+            return;
+        }
+        // It is looked again at everything afterwards, so to wake without a reason does no harm.
+        match timeout {
+            Some(timeout) => drop(self.woken.wait_timeout(inbox, timeout)),
+            None => drop(self.woken.wait(inbox)),
+        }
+    }
+
+    /// Whoever runs the loop gives its thread up until something is put there: then `host` is woken, once. False, and nothing
+    /// happens, if something is there.
+    pub(crate) fn leave(&self, host: std::task::Waker) -> bool {
+        let mut inbox = self.inbox();
+        if self.is_full() {
+            return false;
+        }
+        let former = inbox.host.replace(host);
+        self.asleep.store(true, Ordering::SeqCst);
+        drop(inbox);
+        drop(former);
+        true
     }
 
     /// Whether there is nothing to be done; then whoever puts something there wakes the loop, until it is awake.
@@ -91,27 +129,19 @@ impl Remote {
         self.put(|inbox| inbox.ended.push(op));
     }
 
-    /// A waker that ends an operation.
-    pub(crate) fn end_waker(self: &Arc<Self>, op: OpId) -> std::task::Waker {
-        struct End(Weak<Remote>, OpId);
-        impl std::task::Wake for End {
-            fn wake(self: Arc<Self>) {
-                if let Some(remote) = self.0.upgrade() {
-                    remote.end(self.1);
-                }
-            }
-        }
-        Arc::new(End(Arc::downgrade(self), op)).into()
+    /// What ends an operation.
+    pub(crate) fn ender(self: &Arc<Self>, op: OpId) -> Ender {
+        Ender { remote: Arc::downgrade(self), op }
     }
 
     /// The loop is gone. Tasks that were to be run are dropped, with their futures; others are when they are woken.
     pub(crate) fn close(&self) {
-        let tasks = {
+        let left = {
             let mut inbox = self.inbox();
             inbox.closed = true;
-            std::mem::take(&mut inbox.tasks)
+            (std::mem::take(&mut inbox.tasks), inbox.host.take())
         };
-        drop(tasks);
+        drop(left);
     }
 
     /// Has the host come out of [`next`](crate::core::Loop::next), with nothing to run perhaps.
@@ -154,5 +184,39 @@ impl Remote {
         let (runnable, task) = async_task::spawn(future, schedule);
         runnable.schedule();
         task
+    }
+}
+
+/// Ends an operation of a loop, from any thread: see [`Loop::park`](crate::core::Loop::park).
+///
+/// As a waker it does the same.
+#[must_use = "the operation lasts until it is ended"]
+pub struct Ender {
+    pub(crate) remote: Weak<Remote>,
+    pub(crate) op: OpId,
+}
+
+impl Ender {
+    /// Ends the operation: the loop delivers it in its turn. Nothing happens if it has ended, or the loop is gone.
+    pub fn end(&self) {
+        if let Some(remote) = self.remote.upgrade() {
+            remote.end(self.op);
+        }
+    }
+}
+
+impl Wake for Ender {
+    fn wake(self: Arc<Self>) {
+        self.end();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Ender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ender").field("op", &self.op).finish_non_exhaustive()
     }
 }

@@ -74,6 +74,14 @@ pub(crate) enum What {
         span: Span,
         filled: file::Filled,
     },
+    /// Somebody to exchange values with, on the channel of the object at that address.
+    Channel {
+        object: usize,
+    },
+    /// The end of a run of the state coroutine of the object at that address.
+    Resume {
+        object: usize,
+    },
 }
 
 /// What is read.
@@ -110,6 +118,8 @@ pub(crate) struct System {
     /// Dropped before the loop: a task that is woken when that is gone is dropped by whoever wakes it, whatever that holds.
     pub(crate) tasks: task::Tasks,
     pub(crate) core: Loop<Waiter>,
+    /// Dropped after those: nothing waits any more while that ends.
+    pub(crate) related: crate::threads::Related,
     pub(crate) delivering: Delivering,
     /// The operation that a coroutine is about to start.
     #[cfg(feature = "lua51")]
@@ -142,6 +152,7 @@ impl System {
         Self {
             tasks: task::Tasks::default(),
             core: Loop::new(),
+            related: crate::threads::Related::default(),
             delivering: Delivering::NONE,
             #[cfg(feature = "lua51")]
             preparing: OpId::NONE,
@@ -186,10 +197,13 @@ pub(crate) enum Class {
     Held,
     File,
     Directory,
+    Channel,
+    Coroutine,
+    Threads,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 15;
+    pub(crate) const COUNT: usize = 18;
 
     pub(crate) const fn name(self) -> &'static std::ffi::CStr {
         match self {
@@ -208,6 +222,9 @@ impl Class {
             Self::Held => c"coutil:held",
             Self::File => c"coutil:file",
             Self::Directory => c"coutil:dirlist",
+            Self::Channel => c"coutil:channel",
+            Self::Coroutine => c"coutil:coroutine",
+            Self::Threads => c"coutil:threads",
         }
     }
 }
@@ -226,16 +243,22 @@ pub(crate) const FUNCTIONS: &[Functions<'_>] = &[
 ];
 
 /// The functions of the module that await.
-pub(crate) const AWAITS: &[Functions<'_>] =
-    &[time::AWAITS, names::AWAITS, file::AWAITS, process::signal::AWAITS, process::execute::AWAITS];
+pub(crate) const AWAITS: &[Functions<'_>] = &[
+    time::AWAITS,
+    names::AWAITS,
+    file::AWAITS,
+    process::signal::AWAITS,
+    process::execute::AWAITS,
+    crate::threads::AWAITS,
+];
 
 /// Makes the classes, at the first call. [-0, +0] Raises for memory.
 pub(crate) unsafe fn make_classes(L: *mut lua_State) {
     // SAFETY: called when the module is loaded.
     unsafe {
         state::push_field(L, field::CLASSES);
-        let made = ffi::lua_rawlen(L, -1) > 0;
-        ffi::lua_pop(L, 1);
+        let made = ffi::lua_rawgeti(L, -1, Class::Address as ffi::lua_Integer + 1) != ffi::LUA_TNIL;
+        ffi::lua_pop(L, 2);
         if made {
             // The module was collected, and is loaded again.
             return;
@@ -281,12 +304,25 @@ pub(crate) unsafe fn make_classes(L: *mut lua_State) {
 
 /// Sets `run` in the table on the top. [-0, +0] Raises for memory.
 pub(crate) unsafe fn set_run(L: *mut lua_State) {
-    // SAFETY: it has its inner function as one more upvalue.
+    // SAFETY: each function has its inner function as one more upvalue.
     unsafe {
-        push_upvalues(L);
-        push_upvalues(L);
-        ffi::lua_pushcclosure(L, run::passes, upvalue::COUNT);
-        ffi::lua_pushcclosure(L, run::run, upvalue::COUNT + 1);
+        let push = |function| {
+            push_upvalues(L);
+            push_upvalues(L);
+            ffi::lua_pushcclosure(L, run::passes, upvalue::COUNT);
+            ffi::lua_pushcclosure(L, function, upvalue::COUNT + 1);
+        };
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        if crate::threads::run::may_yield(L) {
+            // It yields the chunk of the task, for which there it has to be a Lua function.
+            push(run::run_in_task);
+            push(run::run_on);
+            ffi::lua_pushcfunction(L, crate::threads::run::park);
+            crate::modules::run(L, include_str!("../threads/run.lua"), c"=coutil", 3);
+            ffi::lua_setfield(L, -2, c"run".as_ptr());
+            return;
+        }
+        push(run::run);
         ffi::lua_setfield(L, -2, c"run".as_ptr());
     }
 }
@@ -365,6 +401,19 @@ unsafe fn new_class(
         if let Some(state) = StateRef::find(L) {
             state.touch(|state| state.system().classes[class as usize] = address);
         }
+    }
+}
+
+/// Creates a class whose methods are the functions of the module on the top. [-0, +0] May raise.
+pub(crate) unsafe fn new_module_class(L: *mut lua_State, class: Class, metamethods: Functions<'_>) {
+    // SAFETY: as `new_class`.
+    unsafe {
+        new_class(L, class, metamethods, &[], &[]);
+        state::push_field(L, field::CLASSES);
+        ffi::lua_rawgeti(L, -1, class as ffi::lua_Integer + 1);
+        ffi::lua_pushvalue(L, -3);
+        ffi::lua_setfield(L, -2, c"__index".as_ptr());
+        ffi::lua_pop(L, 2);
     }
 }
 

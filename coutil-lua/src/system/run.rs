@@ -9,6 +9,7 @@ use crate::raw::error::DIRECT;
 use crate::raw::{Functions, args, c_int, error, lua_State};
 use crate::resume::resume_for;
 use crate::state::{self, StateRef, field};
+use crate::threads::{resume, run as in_task};
 use coutil_system::Result;
 use coutil_system::core::{Attempt, Mode, Next, OpId, Outcome};
 use coutil_system::process::Exit;
@@ -25,45 +26,136 @@ const CLOSE_WARNING: &CStr = c"object:close";
 
 /// `run([mode])` → boolean. Its upvalue 3 is [`passes`].
 pub(crate) unsafe extern "C-unwind" fn run(L: *mut lua_State) -> c_int {
-    // SAFETY: the state stays valid while `passes` runs, whatever it runs.
+    // SAFETY: as the callees.
+    unsafe {
+        start(L, DIRECT);
+        go_on(L)
+    }
+}
+
+/// As [`run`], with a Lua function around it: `nil` if that is to yield the chunk, and call [`run_on`].
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+pub(crate) unsafe extern "C-unwind" fn run_in_task(L: *mut lua_State) -> c_int {
+    // SAFETY: as the callees.
+    unsafe {
+        start(L, error::AWAIT);
+        go_on(L)
+    }
+}
+
+/// What follows when the chunk is resumed.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+pub(crate) unsafe extern "C-unwind" fn run_on(L: *mut lua_State) -> c_int {
+    // SAFETY: a debugger may have got hold of this function.
+    unsafe {
+        if !StateRef::of(L).touch(|state| state.system().running) {
+            error::raise_text(L, DIRECT, c"not running");
+        }
+        ffi::lua_settop(L, 0);
+        go_on(L)
+    }
+}
+
+/// The run begins. The stack is empty afterwards, but for what ends it on 5.5.
+unsafe fn start(L: *mut lua_State, frame: c_int) {
+    // SAFETY: arguments are checked.
     unsafe {
         let modes = [Mode::Loop, Mode::Step, Mode::Ready];
-        let mode = args::check_option(L, DIRECT, 1, Some(0), &[c"loop", c"step", c"ready"]);
+        let mode = modes[args::check_option(L, frame, 1, Some(0), &[c"loop", c"step", c"ready"])];
         let state = StateRef::of(L);
         if state.touch(|state| state.system().running) {
-            error::raise_text(L, DIRECT, c"already running");
+            error::raise_text(L, frame, c"already running");
         }
         raise_queued(L);
         let begun = state.with(L, |state| {
             let system = state.system();
-            let begun = system.core.begin(modes[mode]);
+            let begun = system.core.begin(mode);
             system.running = begun.is_ok();
             begun
         });
         if begun.is_err() {
             super::raise_foreign(L);
         }
+        in_task::begin(L, state, mode);
         ffi::lua_settop(L, 0);
         #[cfg(feature = "lua55")]
         push_reset(L);
         #[cfg(feature = "lua51")]
         wait::drop_orphan(L, state);
-        let outer = state.touch(|state| std::mem::replace(&mut state.system().delivering, Delivering::NONE));
-        ffi::lua_pushvalue(L, ffi::lua_upvalueindex(3));
-        let status = ffi::lua_pcall(L, 0, 1, 0);
-        state.touch(|state| {
-            let system = state.system();
-            system.running = false;
-            system.delivering = outer;
-            // What an error, as for lack of memory, kept from being delivered is delivered later.
-            let current = std::mem::replace(&mut system.current, OpId::NONE);
-            system.core.put_back(current);
-        });
-        if status != ffi::LUA_OK {
-            ffi::lua_error(L);
+    }
+}
+
+/// Runs passes, and yields the chunk of the task where there is nothing to do; the rest is [`continued`] then.
+unsafe fn go_on(L: *mut lua_State) -> c_int {
+    // SAFETY: the state stays valid while `passes` runs, whatever it runs.
+    unsafe {
+        loop {
+            let state = StateRef::of(L);
+            let outer =
+                state.touch(|state| std::mem::replace(&mut state.system().delivering, Delivering::NONE));
+            ffi::lua_pushvalue(L, ffi::lua_upvalueindex(3));
+            let status = ffi::lua_pcall(L, 0, 1, 0);
+            let idle = status == ffi::LUA_OK && ffi::lua_type(L, -1) == ffi::LUA_TNIL;
+            state.touch(|state| {
+                let system = state.system();
+                if !idle {
+                    system.running = false;
+                    in_task::end(system);
+                }
+                system.delivering = outer;
+                // What an error, as for lack of memory, kept from being delivered is delivered later.
+                let current = std::mem::replace(&mut system.current, OpId::NONE);
+                system.core.put_back(current);
+            });
+            if status != ffi::LUA_OK {
+                ffi::lua_error(L);
+            }
+            if !idle {
+                raise_queued(L);
+                return 1;
+            }
+            #[cfg(any(feature = "lua51", feature = "luajit"))]
+            return 1;
+            #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+            {
+                ffi::lua_pop(L, 1);
+                in_task::leave(L);
+                return ffi::lua_yieldk(L, 0, 0, Some(continued));
+            }
+            #[cfg(feature = "lua52")]
+            {
+                ffi::lua_settop(L, 0);
+                ffi::lua_pushcfunction(L, in_task::park);
+                // If it yields it does not return.
+                ffi::lua_pcallk(L, 0, 0, 0, 0, Some(continued));
+                ffi::lua_settop(L, 0);
+                in_task::stay(L, state);
+            }
         }
-        raise_queued(L);
-        1
+    }
+}
+
+/// The chunk was resumed by its task.
+#[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+unsafe extern "C-unwind" fn continued(L: *mut lua_State, _: c_int, _: ffi::lua_KContext) -> c_int {
+    // SAFETY: the frame is that of `run`.
+    unsafe {
+        ffi::lua_settop(L, if cfg!(feature = "lua55") { 1 } else { 0 });
+        go_on(L)
+    }
+}
+
+/// The chunk was resumed by its task; or it could not yield, as a C function is in the way that can be yielded across only by
+/// itself.
+#[cfg(feature = "lua52")]
+unsafe extern "C-unwind" fn continued(L: *mut lua_State) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        if ffi::lua_getctx(L, std::ptr::null_mut()) != ffi::LUA_YIELD {
+            in_task::stay(L, StateRef::of(L));
+        }
+        ffi::lua_settop(L, 0);
+        go_on(L)
     }
 }
 
@@ -131,6 +223,8 @@ enum Step {
     /// Other threads are done with strings.
     SweepLoans,
     Finished(bool),
+    /// The chunk of the task is to be yielded.
+    Leave,
     Foreign,
 }
 
@@ -179,11 +273,19 @@ pub(crate) unsafe extern "C-unwind" fn passes(L: *mut lua_State) -> c_int {
                             let _ = crate::raw::guard(|| task.run());
                         }
                     }
-                    state.with(L, |state| state.system().core.tasks_done());
+                    state.with(L, |state| {
+                        let system = state.system();
+                        system.related.round += 1;
+                        system.core.tasks_done();
+                    });
                 }
                 Step::Finished(pending) => {
                     forget_closed(L, state, true);
                     ffi::lua_pushboolean(L, pending.into());
+                    return 1;
+                }
+                Step::Leave => {
+                    ffi::lua_pushnil(L);
                     return 1;
                 }
                 Step::Foreign => super::raise_foreign(L),
@@ -200,6 +302,10 @@ fn next(system: &mut super::System) -> Step {
     if system.files.loans.has_ended() {
         return Step::SweepLoans;
     }
+    if system.related.yields {
+        let exchanges = system.tasks.exchanges();
+        system.core.idle_at((exchanges > 0).then_some(exchanges));
+    }
     match system.core.next() {
         Ok(Next::Deliver(op)) => {
             let elapsed = system.core.outcome(op) == Some(Outcome::Elapsed);
@@ -214,6 +320,7 @@ fn next(system: &mut super::System) -> Step {
         }
         Ok(Next::RunTasks) => Step::RunTasks,
         Ok(Next::Finished(pending)) => Step::Finished(pending),
+        Ok(Next::Idle) => Step::Leave,
         Err(_) => Step::Foreign,
     }
 }
@@ -248,6 +355,11 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
                 Some((*core.waiter(op)?, core.outcome(op)?))
             });
             let Some((waiter, outcome)) = found else { break };
+            if waiter.thread.is_null() {
+                resume::end_abandoned(state, op);
+                release(L, state, op.index());
+                break;
+            }
             make(L, state, op, waiter.what, outcome);
             let held = state.touch(|state| state.system().core.is_held(op));
             if !held {
@@ -296,7 +408,12 @@ unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome
                 ffi::lua_pushstring(L, how.as_ptr());
                 ffi::lua_pushinteger(L, number.into());
             }
-            (Outcome::Elapsed, What::Future | What::Fill { .. }) => super::task::push_results(L, state, op),
+            (
+                Outcome::Elapsed,
+                What::Future | What::Fill { .. } | What::Channel { .. } | What::Resume { .. },
+            ) => {
+                super::task::push_results(L, state, op);
+            }
             _ => {}
         }
     }
@@ -364,7 +481,9 @@ unsafe fn attempt(
                 }
             }
             (Outcome::Done(Ok(())), What::Ended(_)) => Attempted::Results(2),
-            (Outcome::Elapsed, What::Future) => Attempted::Results(super::task::results(state, |_| {})),
+            (Outcome::Elapsed, What::Future | What::Channel { .. } | What::Resume { .. }) => {
+                Attempted::Results(super::task::results(state, |_| {}))
+            }
             (Outcome::Elapsed, What::Fill { memory, span, filled }) => {
                 let mut placed = 0;
                 let count =
@@ -509,6 +628,8 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                     What::Signal(_) => "signal",
                     What::Child(_) | What::Ended(_) => "process",
                     What::Future | What::Fill { .. } => "future",
+                    What::Channel { .. } => "channel",
+                    What::Resume { .. } => "resume",
                 };
                 format!("{what} of thread {:p}", waiter.thread)
             });

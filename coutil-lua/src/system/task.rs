@@ -7,11 +7,16 @@ use super::wait::Operation;
 use super::{System, What, push_failure};
 use crate::raw::{c_int, guard, lua_State};
 use crate::state::StateRef;
+use crate::threads::awaitch;
+use crate::threads::resume::{self, Run};
+use crate::threads::shared::Exchange;
+use crate::threads::transfer::Transfer;
 use coutil_system::core::OpId;
 use coutil_system::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// What a future resolves to that a coroutine awaits.
@@ -32,11 +37,22 @@ pub(crate) type AnyOutput = Box<dyn Output>;
 /// A future that the loop runs.
 pub(crate) type Task = async_task::Task<AnyOutput>;
 
+/// What an operation lasts for, or brings.
+pub(crate) enum Running {
+    Task(Task),
+    /// Values that are to be sent, or were received.
+    Values(Transfer),
+    Exchange(Exchange),
+    Run(Arc<Run>),
+}
+
 /// The tasks that are awaited.
 #[derive(Default)]
 pub(crate) struct Tasks {
     /// By the index of the operation.
-    running: FxHashMap<usize, Task>,
+    running: FxHashMap<usize, Running>,
+    /// How many of them are exchanges.
+    exchanges: usize,
     /// The output that is being delivered. There is never more than one, as only `system.run` delivers.
     output: Option<Delivery>,
 }
@@ -52,15 +68,42 @@ struct Delivery {
 
 /// What is left of an operation that has ended. To drop a task is to cancel it: the loop drops the future when it runs.
 pub(crate) struct Left(
-    #[allow(dead_code, reason = "it is only dropped")] Option<Task>,
+    #[allow(dead_code, reason = "it is only dropped")] Option<Running>,
     #[allow(dead_code)] Option<AnyOutput>,
 );
 
+impl Left {
+    pub(crate) const NOTHING: Self = Self(None, None);
+}
+
 impl Tasks {
+    /// Sets what an operation lasts for. It has nothing yet.
+    pub(crate) fn put(&mut self, op: OpId, running: Running) {
+        self.exchanges += usize::from(matches!(running, Running::Exchange(_)));
+        self.running.insert(op.index(), running);
+    }
+
+    /// Takes what an operation lasts for.
+    pub(crate) fn take_running(&mut self, op: OpId) -> Option<Running> {
+        let running = self.running.remove(&op.index());
+        self.exchanges -= usize::from(matches!(running, Some(Running::Exchange(_))));
+        running
+    }
+
+    /// What an operation lasts for.
+    pub(crate) fn running(&self, op: OpId) -> Option<&Running> {
+        self.running.get(&op.index())
+    }
+
+    /// How many operations are exchanges that have not been delivered.
+    pub(crate) fn exchanges(&self) -> usize {
+        self.exchanges
+    }
+
     /// Takes what there is of an operation, to be dropped.
     pub(crate) fn take(&mut self, op: OpId) -> Left {
         let output = self.output.take_if(|delivery| delivery.op == op && !delivery.pushing);
-        Left(self.running.remove(&op.index()), output.map(|delivery| delivery.output))
+        Left(self.take_running(op), output.map(|delivery| delivery.output))
     }
 }
 
@@ -75,7 +118,7 @@ impl System {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<()> {
         let task = self.core.unblock(op, move || Box::new(call()) as AnyOutput)?;
-        self.tasks.running.insert(op.index(), task);
+        self.tasks.put(op, Running::Task(task));
         Ok(())
     }
 
@@ -86,7 +129,7 @@ impl System {
         future: impl Future<Output = AnyOutput> + Send + 'static,
     ) -> Result<()> {
         let task = self.core.spawn(op, future)?;
-        self.tasks.running.insert(op.index(), task);
+        self.tasks.put(op, Running::Task(task));
         Ok(())
     }
 }
@@ -101,14 +144,22 @@ pub(crate) unsafe fn push_results(L: *mut lua_State, state: StateRef, op: OpId) 
         let again =
             state.touch(|state| state.system().tasks.output.as_ref().is_some_and(|last| last.op == op));
         if !again {
-            let task = state.touch(|state| state.system().tasks.running.remove(&op.index()));
-            let output = guard(|| {
-                let mut task = task?;
+            let (running, what) = state.touch(|state| {
+                let system = state.system();
+                (system.tasks.take_running(op), system.core.waiter(op).map(|waiter| waiter.what))
+            });
+            let output = guard(|| match (running?, what?) {
                 // It is done: this does not wait.
-                match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(output) => Some(output),
-                    Poll::Pending => None,
+                (Running::Task(mut task), _) => {
+                    match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
+                        Poll::Ready(output) => Some(output),
+                        Poll::Pending => None,
+                    }
                 }
+                (Running::Values(values), _) => Some(Box::new(values) as AnyOutput),
+                (Running::Exchange(exchange), _) => awaitch::output(exchange),
+                (Running::Run(run), What::Resume { object }) => resume::output(state, object, &run),
+                (Running::Run(_), _) => None,
             });
             // A panic of the future is told by its task; here there is nothing then.
             let output = output.ok().flatten().unwrap_or_else(|| Box::new(Lost));

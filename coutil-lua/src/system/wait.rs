@@ -7,7 +7,7 @@
 //! Places are filled in ahead of the operation, as a table that grows may run finalizers; from then on until the coroutine
 //! suspends nothing is allocated.
 
-use super::task::Left;
+use super::task::{Left, Running};
 use super::{Delivering, System, Waiter, What, upvalue};
 use crate::raw::{c_int, error, guard, lua_State};
 use crate::state::{self, StateRef, field};
@@ -83,6 +83,8 @@ impl What {
                 | Self::Signal(_)
                 | Self::Child(_)
                 | Self::Ended(_)
+                | Self::Channel { .. }
+                | Self::Resume { .. }
         )
     }
 }
@@ -216,9 +218,13 @@ unsafe fn withdraw(L: *mut lua_State, state: StateRef, token: u64) {
         let _ = token;
         if let Some(op) = found {
             // First, whatever raises after it: then the anchors go with the next operation that has its places.
-            forget(L, state, op);
+            let goes_on = forget(L, state, op);
             ffi::luaL_checkstack(L, 8, std::ptr::null());
-            release(L, state, op.index());
+            if goes_on {
+                release_thread(L, op.index());
+            } else {
+                release(L, state, op.index());
+            }
             mark_cancelled(L, state);
         }
     }
@@ -265,21 +271,39 @@ pub(crate) unsafe fn is_cancelled(L: *mut lua_State, state: StateRef) -> bool {
 pub(crate) unsafe fn cancel(L: *mut lua_State, state: StateRef, op: OpId) {
     // SAFETY: the coroutine runs, is closed or is anchored by the caller.
     unsafe {
-        forget(L, state, op);
-        release(L, state, op.index());
+        if forget(L, state, op) {
+            release_thread(L, op.index());
+        } else {
+            release(L, state, op.index());
+        }
     }
 }
 
-/// Ends an operation. [-0, +0]
-unsafe fn forget(L: *mut lua_State, state: StateRef, op: OpId) {
+/// Lets go the coroutine of an operation that goes on without it. [-0, +0] Never raises.
+unsafe fn release_thread(L: *mut lua_State, index: usize) {
+    // SAFETY: as `release`.
+    unsafe {
+        ffi::lua_pushboolean(L, 0);
+        ffi::lua_rawseti(L, ffi::lua_upvalueindex(upvalue::ANCHORS), key(index, THREAD));
+    }
+}
+
+/// Ends an operation. True if it goes on without its coroutine. [-0, +0]
+unsafe fn forget(L: *mut lua_State, state: StateRef, op: OpId) -> bool {
     // SAFETY: nothing is live.
     unsafe {
-        let left = match state.try_with(|state| state.system().forget(op)) {
-            Ok(left) => left,
+        let forgotten = state.try_with(|state| {
+            let system = state.system();
+            let left = system.forget(op);
+            (left, system.core.waiter(op).is_some())
+        });
+        let (left, goes_on) = match forgotten {
+            Ok(forgotten) => forgotten,
             Err(panic) => panic.raise(L),
         };
         // Not under the borrow: it may hold anything.
         let _ = guard(|| drop(left));
+        goes_on
     }
 }
 
@@ -287,6 +311,25 @@ impl System {
     /// Ends an operation. What is left of its task is to be dropped.
     pub(crate) fn forget(&mut self, op: OpId) -> Option<Left> {
         let waiter = self.core.waiter(op).copied()?;
+        match (waiter.what, self.tasks.running(op)) {
+            // A run that has begun cannot be stopped, and its owner waits for its end (20 §4.10).
+            (What::Resume { .. }, Some(Running::Run(run))) => {
+                run.withdraw();
+                #[cfg(any(feature = "lua51", feature = "luajit"))]
+                self.ended(waiter.thread, op);
+                if let Some(waiter) = self.core.waiter_mut(op) {
+                    waiter.thread = std::ptr::null_mut();
+                }
+                return Some(Left::NOTHING);
+            }
+            (What::Channel { object }, Some(Running::Exchange(exchange))) if !exchange.is_waiting() => {
+                crate::threads::channel::linger(self, object, waiter.thread);
+            }
+            (What::Channel { object }, None | Some(Running::Values(_))) if !self.core.is_held(op) => {
+                crate::threads::channel::linger(self, object, waiter.thread);
+            }
+            _ => {}
+        }
         let left = self.tasks.take(op);
         if let What::Child(child) = waiter.what {
             // Also one that it did not begin to wait for.
@@ -473,6 +516,8 @@ pub(crate) unsafe fn drop_orphan(L: *mut lua_State, state: StateRef) {
         let orphan = state.touch(|state| std::mem::replace(&mut state.system().preparing, OpId::NONE));
         state.touch(|state| state.system().kill(orphan));
         if orphan != OpId::NONE && state.touch(|state| state.system().settle(orphan)) {
+            let left = state.touch(|state| state.system().tasks.take(orphan));
+            let _ = guard(|| drop(left));
             release(L, state, orphan.index());
         }
     }
@@ -596,6 +641,40 @@ pub(crate) unsafe fn suspend_as<A: Await>(
     // SAFETY: as the callees.
     unsafe {
         let op = take(L, state, &operation);
+        suspend_prepared::<A>(L, state, op, operation.what.is_guarded(), start)
+    }
+}
+
+/// The first half of [`suspend`]: an operation that is held. What follows calls no Lua, and ends with
+/// [`suspend_prepared`] or [`give_up`]. Raises for memory.
+pub(crate) unsafe fn prepare(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpId {
+    // SAFETY: as the callee.
+    unsafe { take(L, state, operation) }
+}
+
+/// Ends an operation that was prepared, and is not needed. [-0, +0] Never raises.
+pub(crate) unsafe fn give_up(L: *mut lua_State, state: StateRef, op: OpId) {
+    // SAFETY: as the callees. One that is delivered to this coroutine stays, as it was.
+    unsafe {
+        #[cfg(feature = "lua51")]
+        state.touch(|state| state.system().preparing = OpId::NONE);
+        if state.touch(|state| state.system().delivering.op != op && state.system().settle(op)) {
+            release(L, state, op.index());
+        }
+    }
+}
+
+/// The second half of [`suspend`].
+#[inline]
+pub(crate) unsafe fn suspend_prepared<A: Await>(
+    L: *mut lua_State,
+    state: StateRef,
+    op: OpId,
+    _guarded: bool,
+    start: impl FnOnce(&mut System, OpId) -> Result<()>,
+) -> c_int {
+    // SAFETY: as the callees.
+    unsafe {
         let begin = || {
             state.touch(|state| {
                 let system = state.system();
@@ -608,8 +687,7 @@ pub(crate) unsafe fn suspend_as<A: Await>(
                     && former != op
                 {
                     // An error ended that wait where nothing told us.
-                    system.core.cancel(former);
-                    system.tasks.take(former);
+                    system.forget(former);
                 }
                 if let Err(error) = start(system, op) {
                     system.core.fail(op, error);
@@ -617,7 +695,7 @@ pub(crate) unsafe fn suspend_as<A: Await>(
             });
         };
         #[cfg(any(feature = "lua54", feature = "lua55"))]
-        if operation.what.is_guarded() {
+        if _guarded {
             push_guard(L, state, op);
             return suspend::sheltered::<A>(L, op.to_bits(), begin);
         }

@@ -1,0 +1,395 @@
+//! Independent states (20 §1): Lua states made by other ones, each with a chunk that runs on a thread of its own in it.
+
+use super::chunk::Source;
+use super::openers::{OPENERS, open_package};
+use super::shared::{Context, Shared};
+use super::transfer::{Transfer, Value};
+use crate::raw::{c_int, compat, lua_CFunction, lua_State};
+use coutil_threads::Handle;
+use mlua::ffi;
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// A state with a chunk. It is closed when this is dropped, which may take as long as its pools do.
+pub(crate) struct Independent {
+    main: *mut lua_State,
+    pub(crate) chunk: *mut lua_State,
+    pub(crate) context: Box<Context>,
+}
+
+// SAFETY: the state is only reached by this, or by those who run in it, so by one thread at a time; nothing of it, of Lua's or
+// of ours, is bound to a thread. What it shares with other states is `Send` and `Sync` (`Shared`, `Handle`).
+unsafe impl Send for Independent {}
+
+impl Drop for Independent {
+    fn drop(&mut self) {
+        // SAFETY: nobody runs in it. The context is dropped afterwards.
+        unsafe { ffi::lua_close(self.main) }
+    }
+}
+
+static CHUNK: u8 = 0;
+static STEP: u8 = 0;
+
+/// An entry of `package.preload`.
+struct Entry {
+    name: Box<[u8]>,
+    opener: Opener,
+}
+
+enum Opener {
+    C(lua_CFunction),
+    /// A function of Lua, dumped.
+    Lua(Vec<u8>),
+}
+
+/// Copies `package.preload` of the creator into the list that its argument points to.
+unsafe extern "C-unwind" fn collect(L: *mut lua_State) -> c_int {
+    unsafe extern "C-unwind" fn write(
+        _: *mut lua_State,
+        bytes: *const c_void,
+        len: usize,
+        to: *mut c_void,
+    ) -> c_int {
+        // SAFETY: Lua writes so many bytes, to what `lua_dump` was given.
+        unsafe {
+            if len > 0 {
+                (*to.cast::<Vec<u8>>()).extend_from_slice(std::slice::from_raw_parts(bytes.cast(), len));
+            }
+        }
+        0
+    }
+    // SAFETY: called by `preload`. What has a destructor is in the list, or was moved there, when Lua is called. The table is not
+    // changed while it is traversed; keys are not converted.
+    unsafe {
+        let entries = ffi::lua_touserdata(L, 1).cast::<Vec<Entry>>();
+        #[cfg(not(feature = "lua51"))]
+        ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, c"_PRELOAD".as_ptr());
+        #[cfg(feature = "lua51")]
+        {
+            ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+            ffi::lua_getfield(L, -1, c"package".as_ptr());
+            if ffi::lua_istable(L, -1) != 0 {
+                ffi::lua_getfield(L, -1, c"preload".as_ptr());
+            }
+        }
+        if ffi::lua_istable(L, -1) == 0 {
+            return 0;
+        }
+        ffi::lua_pushnil(L);
+        while ffi::lua_next(L, -2) != 0 {
+            if ffi::lua_type(L, -2) == ffi::LUA_TSTRING && ffi::lua_type(L, -1) == ffi::LUA_TFUNCTION {
+                let mut len = 0;
+                let name = ffi::lua_tolstring(L, -2, &mut len).cast::<u8>();
+                let name = std::slice::from_raw_parts(name, len);
+                match ffi::lua_tocfunction(L, -1) {
+                    Some(function) => {
+                        (*entries).push(Entry { name: name.into(), opener: Opener::C(function) })
+                    }
+                    None => {
+                        (*entries).push(Entry { name: name.into(), opener: Opener::Lua(Vec::new()) });
+                        if let Some(Entry { opener: Opener::Lua(bytes), .. }) = (*entries).last_mut() {
+                            let bytes: *mut Vec<u8> = bytes;
+                            if ffi::lua_iscfunction(L, -1) != 0
+                                || ffi::lua_dump(L, write, bytes.cast(), 0) != 0
+                                || (*bytes).is_empty()
+                            {
+                                (*entries).pop();
+                            }
+                        }
+                    }
+                }
+            }
+            ffi::lua_pop(L, 1);
+        }
+        0
+    }
+}
+
+/// What [`build`] needs, and gives.
+struct Build<'a> {
+    entries: Vec<Entry>,
+    context: *mut Context,
+    source: &'a Source,
+    chunk: *mut lua_State,
+    /// The message of the compiler.
+    error: Option<Value>,
+}
+
+/// Makes a new state what it is to be. Its argument is a [`Build`].
+unsafe extern "C-unwind" fn build(L: *mut lua_State) -> c_int {
+    // SAFETY: called by `create`, protected. What has a destructor is in the `Build`.
+    unsafe {
+        let build = ffi::lua_touserdata(L, 1).cast::<Build<'_>>();
+        ffi::lua_settop(L, 0);
+        Context::set(L, (*build).context);
+        open_package(L);
+        #[cfg(not(feature = "lua51"))]
+        ffi::luaL_getsubtable(L, ffi::LUA_REGISTRYINDEX, c"_PRELOAD".as_ptr());
+        #[cfg(feature = "lua51")]
+        {
+            ffi::luaL_getsubtable(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+            ffi::lua_getfield(L, -1, c"package".as_ptr());
+            ffi::lua_getfield(L, -1, c"preload".as_ptr());
+        }
+        for (name, opener) in OPENERS {
+            ffi::lua_pushcfunction(L, *opener);
+            ffi::lua_setfield(L, -2, name.as_ptr());
+        }
+        let entries: *const [Entry] = (*build).entries.as_slice();
+        for entry in &*entries {
+            ffi::lua_pushlstring(L, entry.name.as_ptr().cast(), entry.name.len());
+            match &entry.opener {
+                Opener::C(function) => ffi::lua_pushcfunction(L, *function),
+                Opener::Lua(bytes) => {
+                    let status = ffi::luaL_loadbufferx(
+                        L,
+                        bytes.as_ptr().cast(),
+                        bytes.len(),
+                        c"=preload".as_ptr(),
+                        c"b".as_ptr(),
+                    );
+                    if status != ffi::LUA_OK {
+                        ffi::lua_pop(L, 2);
+                        continue;
+                    }
+                    set_globals(L);
+                }
+            }
+            ffi::lua_rawset(L, -3);
+        }
+        ffi::lua_settop(L, 0);
+        let chunk = ffi::lua_newthread(L);
+        (*build).chunk = chunk;
+        ffi::lua_rawsetp(L, ffi::LUA_REGISTRYINDEX, (&raw const CHUNK).cast());
+        ffi::lua_pushcfunction(L, step);
+        ffi::lua_rawsetp(L, ffi::LUA_REGISTRYINDEX, (&raw const STEP).cast());
+        if (*build).source.load(L) != ffi::LUA_OK {
+            (*build).error = Some(Value::take(L, -1).unwrap_or(Value::Nil));
+            return 0;
+        }
+        set_globals(L);
+        ffi::lua_xmove(L, chunk, 1);
+        0
+    }
+}
+
+/// Has the first upvalue of the function on the top be the table of globals, where there is `_ENV`. 5.2 does that only when
+/// there is no other. [-0, +0]
+unsafe fn set_globals(_L: *mut lua_State) {
+    #[cfg(feature = "lua52")]
+    // SAFETY: a function is on the top.
+    unsafe {
+        ffi::lua_rawgeti(_L, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+        if ffi::lua_setupvalue(_L, -2, 1).is_null() {
+            ffi::lua_pop(_L, 1);
+        }
+    }
+}
+
+/// What becomes of a resumption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Yielded,
+    Returned,
+    Failed,
+}
+
+/// What [`step`] needs, and gives.
+struct Step {
+    chunk: *mut lua_State,
+    values: *const Transfer,
+    success: Option<bool>,
+    is_task: bool,
+    status: c_int,
+    count: c_int,
+}
+
+/// Resumes the chunk. Its argument is a [`Step`].
+unsafe extern "C-unwind" fn step(L: *mut lua_State) -> c_int {
+    // SAFETY: called by `resume`, protected. Nothing here has a destructor.
+    unsafe {
+        let step = ffi::lua_touserdata(L, 1).cast::<Step>();
+        ffi::lua_settop(L, 0);
+        let chunk = (*step).chunk;
+        let count = match (*step).success {
+            Some(success) => (*(*step).values).push_results(L, success),
+            None => {
+                let count = (*(*step).values).len() as c_int;
+                ffi::luaL_checkstack(L, count, c"too many values".as_ptr());
+                (*(*step).values).push(L);
+                count
+            }
+        };
+        if ffi::lua_checkstack(chunk, count + 5) == 0 {
+            ffi::lua_pushstring(L, super::transfer::TOO_MANY.as_ptr());
+            ffi::lua_error(L);
+        }
+        ffi::lua_xmove(L, chunk, count);
+        let mut results = 0;
+        (*step).status = compat::resume(L, chunk, count, &mut results);
+        (*step).count = results;
+        if (*step).is_task {
+            match (*step).status {
+                ffi::LUA_OK => {}
+                // A name or an endpoint may be a number.
+                ffi::LUA_YIELD => {
+                    let first = ffi::lua_gettop(chunk) - results + 1;
+                    for index in first..first + results.min(2) {
+                        if ffi::lua_type(chunk, index) == ffi::LUA_TNUMBER {
+                            ffi::lua_pushvalue(chunk, index);
+                            ffi::lua_xmove(chunk, L, 1);
+                            ffi::lua_tolstring(L, -1, std::ptr::null_mut());
+                            ffi::lua_xmove(L, chunk, 1);
+                            ffi::lua_replace(chunk, index);
+                        }
+                    }
+                }
+                _ => {
+                    ffi::lua_xmove(chunk, L, 1);
+                    #[cfg(any(feature = "lua54", feature = "lua55"))]
+                    crate::report::warn(L, c"threads");
+                    crate::report::report(L, chunk);
+                }
+            }
+        }
+        0
+    }
+}
+
+impl Independent {
+    /// Makes a state with that chunk. The creator is `L`.
+    ///
+    /// Fails with the message of the compiler, or for lack of memory. Raises nothing, but what [`collect`] may raise for memory.
+    pub(crate) unsafe fn create(
+        L: *mut lua_State,
+        shared: Arc<Shared>,
+        source: &Source,
+        pool: Option<Handle>,
+    ) -> Result<Self, Transfer> {
+        // SAFETY: the calls on the creator are protected, so nothing is left behind; those on the new state are `build`'s, or
+        // cannot raise. Its panic function is that of the creator.
+        unsafe {
+            let mut entries: Vec<Entry> = Vec::new();
+            ffi::lua_pushcfunction(L, collect);
+            ffi::lua_pushlightuserdata(L, (&raw mut entries).cast());
+            if ffi::lua_pcall(L, 1, 0, 0) != ffi::LUA_OK {
+                let error = Value::take(L, -1).unwrap_or(Value::Nil);
+                ffi::lua_pop(L, 1);
+                return Err(error.into());
+            }
+            let main = ffi::luaL_newstate();
+            if main.is_null() {
+                return Err("not enough memory".into());
+            }
+            let context = Context {
+                shared,
+                warnings: Default::default(),
+                pool,
+                chunk: std::ptr::null_mut(),
+                idle: Cell::new(false),
+            };
+            let mut this = Self { main, chunk: std::ptr::null_mut(), context: Box::new(context) };
+            copy_panic(L, main);
+            #[cfg(any(feature = "lua54", feature = "lua55"))]
+            ffi::lua_setwarnf(
+                main,
+                Some(super::warning::warn),
+                (&raw const this.context.warnings).cast_mut().cast(),
+            );
+            let mut plan = Build {
+                entries,
+                context: &raw mut *this.context,
+                source,
+                chunk: std::ptr::null_mut(),
+                error: None,
+            };
+            let status = protected(main, build, (&raw mut plan).cast());
+            if status != ffi::LUA_OK {
+                let error = Value::take(main, -1).unwrap_or(Value::Nil);
+                return Err(error.into());
+            }
+            if let Some(error) = plan.error {
+                return Err(error.into());
+            }
+            this.chunk = plan.chunk;
+            if this.context.pool.is_some() {
+                this.context.chunk = plan.chunk;
+            }
+            // For `resume`.
+            ffi::lua_rawgetp(main, ffi::LUA_REGISTRYINDEX, (&raw const STEP).cast());
+            Ok(this)
+        }
+    }
+
+    /// Resumes the chunk, with the values, behind `success` if there is one. Afterwards what it yielded or returned, or its
+    /// error, is on the top of its thread; how many values that are is the second result. The error of a task was reported.
+    pub(crate) fn resume(&mut self, values: &Transfer, success: Option<bool>) -> (Stop, c_int) {
+        let is_task = self.context.pool.is_some();
+        let mut plan =
+            Step { chunk: self.chunk, values, success, is_task, status: ffi::LUA_ERRRUN, count: 0 };
+        // SAFETY: nobody else runs in the state. The function `step` is on the stack of the main thread.
+        unsafe {
+            ffi::lua_pushvalue(self.main, 1);
+            ffi::lua_pushlightuserdata(self.main, (&raw mut plan).cast());
+            if ffi::lua_pcall(self.main, 1, 0, 0) != ffi::LUA_OK {
+                // For lack of memory, before or after the chunk ran.
+                ffi::lua_xmove(self.main, self.chunk, 1);
+                return (Stop::Failed, 1);
+            }
+        }
+        match plan.status {
+            ffi::LUA_OK => (Stop::Returned, plan.count),
+            ffi::LUA_YIELD => (Stop::Yielded, plan.count),
+            // That of a task was taken off.
+            _ => (Stop::Failed, c_int::from(!is_task)),
+        }
+    }
+
+    /// Takes the `count` values off the top of the thread of the chunk, from the one with that number on. None of them is there
+    /// afterwards.
+    pub(crate) fn take(&mut self, count: c_int, first: c_int) -> Result<Transfer, super::transfer::Refused> {
+        // SAFETY: they are there, and to take them raises nothing.
+        unsafe {
+            let bottom = ffi::lua_gettop(self.chunk) - count;
+            let values = Transfer::take(self.chunk, bottom + first);
+            ffi::lua_settop(self.chunk, bottom);
+            values
+        }
+    }
+
+    /// The main thread, to look at what the library keeps for the state.
+    pub(crate) fn main(&self) -> *mut lua_State {
+        self.main
+    }
+}
+
+/// Calls a C function with a pointer, protected.
+unsafe fn protected(L: *mut lua_State, function: lua_CFunction, data: *mut c_void) -> c_int {
+    // SAFETY: on 5.1 and LuaJIT to push the function may raise, so there it is done inside.
+    unsafe {
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        return ffi::lua_cpcall(L, function, data);
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        {
+            ffi::lua_pushcfunction(L, function);
+            ffi::lua_pushlightuserdata(L, data);
+            ffi::lua_pcall(L, 1, 0, 0)
+        }
+    }
+}
+
+/// The panic function of a state is that of its creator.
+unsafe fn copy_panic(from: *mut lua_State, to: *mut lua_State) {
+    // `mlua` declares it without the null that it may be.
+    type AtPanic =
+        unsafe extern "C-unwind" fn(*mut lua_State, Option<lua_CFunction>) -> Option<lua_CFunction>;
+    // SAFETY: that is its type in C.
+    unsafe {
+        let at_panic: AtPanic = std::mem::transmute(ffi::lua_atpanic as *const ());
+        let panic = at_panic(from, None);
+        at_panic(from, panic);
+        at_panic(to, panic);
+    }
+}

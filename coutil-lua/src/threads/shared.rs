@@ -1,0 +1,97 @@
+//! What related states share, and what an independent state knows of where it comes from.
+
+use super::transfer::Transfer;
+use super::warning::Warnings;
+use crate::raw::lua_State;
+use crate::state::{State, StateRef};
+use coutil_threads::{Handle, Suspended};
+use mlua::ffi;
+use std::cell::Cell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) type Name = Box<[u8]>;
+pub(crate) type Channel = coutil_channel::Channel<Name, Transfer>;
+pub(crate) type Channels = coutil_channel::Channels<Name, Transfer>;
+pub(crate) type Exchange = coutil_channel::Exchange<Name, Transfer>;
+
+/// One for a root state and all its descendants (20 §1.11).
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) channels: Channels,
+    /// Tasks that wait on channels, of pools that were closed (20 §7.8.4).
+    left: Mutex<Vec<Suspended>>,
+}
+
+impl Shared {
+    /// Keeps what a pool left when it was closed.
+    pub(crate) fn keep(&self, suspended: Suspended) {
+        if !suspended.is_empty() {
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).push(suspended);
+        }
+    }
+
+    /// The root state ends: so do the tasks that still wait (20 §1.14.6).
+    pub(crate) fn end(&self) {
+        loop {
+            // One that ends may leave others.
+            let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+            if left.is_empty() {
+                break;
+            }
+            drop(left);
+        }
+        self.channels.forget();
+    }
+}
+
+/// What an independent state has. It is in the registry as a pointer, and lives longer than the state.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) warnings: Warnings,
+    /// The pool whose task it is.
+    pub(crate) pool: Option<Handle>,
+    /// The thread of the chunk of a task.
+    pub(crate) chunk: *mut lua_State,
+    /// `system.run` yielded the chunk (20 §8.9).
+    pub(crate) idle: Cell<bool>,
+}
+
+static KEY: u8 = 0;
+
+impl Context {
+    /// Makes it that of a new state. [-0, +0] Raises for memory.
+    pub(crate) unsafe fn set(L: *mut lua_State, context: *const Self) {
+        // SAFETY: the key is ours alone.
+        unsafe {
+            ffi::lua_pushlightuserdata(L, context.cast_mut().cast());
+            ffi::lua_rawsetp(L, ffi::LUA_REGISTRYINDEX, (&raw const KEY).cast());
+        }
+    }
+
+    /// That of the state, if it is independent. [-0, +0]
+    pub(crate) unsafe fn of<'a>(L: *mut lua_State) -> Option<&'a Self> {
+        // SAFETY: as `set`. It lives as long as the state, which runs; only one thread at a time does that.
+        unsafe {
+            ffi::lua_rawgetp(L, ffi::LUA_REGISTRYINDEX, (&raw const KEY).cast());
+            let context = ffi::lua_touserdata(L, -1).cast::<Self>();
+            ffi::lua_pop(L, 1);
+            context.as_ref()
+        }
+    }
+}
+
+/// What the state shares with its relatives. The first state that needs it, of those that are not independent, is the root.
+pub(crate) unsafe fn shared(L: *mut lua_State, state: StateRef) -> Arc<Shared> {
+    // SAFETY: no Lua is called while the state is borrowed.
+    unsafe {
+        let inherited = Context::of(L).map(|context| Arc::clone(&context.shared));
+        state.touch(|state: &mut State| {
+            let related = &mut state.system().related;
+            if related.shared.is_none() {
+                related.is_root = inherited.is_none();
+                related.shared = Some(inherited.unwrap_or_default());
+            }
+            related.shared.clone().unwrap_or_default()
+        })
+    }
+}
