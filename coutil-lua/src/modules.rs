@@ -226,6 +226,10 @@ pub(crate) unsafe extern "C-unwind" fn open_native_spawn(L: *mut lua_State) -> c
             ffi::lua_createtable(L, 0, 4);
             state::push(L);
             raw::set_functions(L, spawn::FUNCTIONS, 1);
+            threads::openers::push_base(L);
+            ffi::lua_setfield(L, -2, c"base".as_ptr());
+            ffi::lua_pushboolean(L, cfg!(feature = "luajit").into());
+            ffi::lua_setfield(L, -2, c"jit".as_ptr());
         }
     }
     // SAFETY: called by Lua.
@@ -288,7 +292,23 @@ macro_rules! module_class {
 module_class! {
     open_channel => c"channel", channel, Channel;
     open_coroutine => c"coroutine", coroutine, Coroutine;
-    open_threads => c"threads", pool, Threads;
+}
+
+pub(crate) unsafe extern "C-unwind" fn open_threads(L: *mut lua_State) -> c_int {
+    unsafe fn make(L: *mut lua_State) {
+        // SAFETY: as `once` says. `__close` is the function `close` (00 §6.4.2).
+        unsafe {
+            ffi::lua_createtable(L, 0, 6);
+            system::set_functions(L, threads::pool::FUNCTIONS);
+            system::new_module_class(L, system::Class::Threads, &[]);
+            system::push_class(L, system::Class::Threads);
+            ffi::lua_getfield(L, -2, c"close".as_ptr());
+            ffi::lua_setfield(L, -2, c"__close".as_ptr());
+            ffi::lua_pop(L, 1);
+        }
+    }
+    // SAFETY: called by Lua.
+    unsafe { once(L, c"threads", make) }
 }
 
 /// What `async_function` needs.

@@ -8,6 +8,7 @@ use mlua::ffi;
 pub(crate) const FUNCTIONS: Functions<'_> = &[
     (c"start", start),
     (c"report", crate::report::report_value),
+    (c"running", running),
     #[cfg(feature = "lua51")]
     (c"handled", handled),
 ];
@@ -27,6 +28,26 @@ unsafe extern "C-unwind" fn start(L: *mut lua_State) -> c_int {
         resume(L, state, co, count - 1);
         ffi::lua_settop(L, 1);
         1
+    }
+}
+
+/// As `coroutine.running`, which need not be loaded.
+unsafe extern "C-unwind" fn running(L: *mut lua_State) -> c_int {
+    // SAFETY: pushes two values.
+    unsafe {
+        let main = ffi::lua_pushthread(L) != 0;
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        {
+            if main {
+                ffi::lua_pushnil(L);
+            }
+            1
+        }
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        {
+            ffi::lua_pushboolean(L, main.into());
+            2
+        }
     }
 }
 

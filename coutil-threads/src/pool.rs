@@ -21,10 +21,9 @@ pub(crate) struct State {
     pub(crate) tasks: Slab<Entry>,
     pub(crate) pending: VecDeque<Arc<Task>>,
     pub(crate) running: usize,
-    /// How many threads there may be, how many there are, and how many of those wait for something to do.
+    /// How many threads there may be, and how many there are.
     pub(crate) size: usize,
     pub(crate) threads: usize,
-    pub(crate) idle: usize,
     pub(crate) handles: Slab<JoinHandle<()>>,
     /// Threads that have ended since the pool was closed.
     pub(crate) ended: Vec<JoinHandle<()>>,
@@ -32,6 +31,13 @@ pub(crate) struct State {
     pub(crate) closed: bool,
     /// The [`Pool`] is gone: threads end when there is no task.
     pub(crate) detached: bool,
+}
+
+impl State {
+    /// How many threads have no task, those included that have just been started, or woken.
+    pub(crate) fn idle(&self) -> usize {
+        self.threads - self.running
+    }
 }
 
 pub(crate) struct Inner {
@@ -243,7 +249,7 @@ impl Handle {
         let growth = size.saturating_sub(state.size);
         state.size = size;
         let missing = size.saturating_sub(state.threads);
-        let needed = state.pending.len().saturating_sub(state.idle);
+        let needed = state.pending.len().saturating_sub(state.idle());
         let new = if create { missing } else { missing.min(growth).min(needed) };
         for _ in 0..new {
             self.inner.start(&mut state)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 impl Inner {
     /// Has a thread for what is pending: an idle one, or a new one if there may be one more.
     pub(crate) fn provide(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
-        if state.pending.len() <= state.idle {
+        if state.pending.len() <= state.idle() {
             self.work.notify_one();
         } else if state.threads < state.size {
             return self.start(state);
@@ -39,9 +39,7 @@ impl Inner {
             } else if state.detached && state.tasks.is_empty() {
                 break;
             } else {
-                state.idle += 1;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
             }
         }
         state.threads -= 1;

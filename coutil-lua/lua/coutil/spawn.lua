@@ -1,9 +1,10 @@
 -- coutil.spawn: functions in coroutines of their own, with somebody to tell how they ended.
 local native = require "coutil.native.spawn"
 
-local error, getmetatable, pcall, type, xpcall = error, getmetatable, pcall, type, xpcall
-local running = coroutine.running
-local start, report = native.start, native.report
+-- Its state may have no global but `require` (20 §0.7).
+local base = native.base
+local error, getmetatable, pcall, type, xpcall = base.error, base.getmetatable, base.pcall, base.type, base.xpcall
+local start, report, running = native.start, native.report, native.running
 
 -- Where `xpcall` cannot be yielded across (5.1), the handler is kept with the coroutine instead.
 local handled = native.handled
@@ -48,7 +49,7 @@ if handled then
 else
   -- An error in the handler is reported, once.
   local watched, failing
-  if type(jit) == "table" then
+  if native.jit then
     -- LuaJIT would replace it by this text, and tell nobody.
     local function checked (ok, ...)
       if ok then return ... end

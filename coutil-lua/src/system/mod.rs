@@ -409,21 +409,28 @@ pub(crate) unsafe fn new_module_class(L: *mut lua_State, class: Class, metametho
     // SAFETY: as `new_class`.
     unsafe {
         new_class(L, class, metamethods, &[], &[]);
+        push_class(L, class);
+        ffi::lua_pushvalue(L, -2);
+        ffi::lua_setfield(L, -2, c"__index".as_ptr());
+        ffi::lua_pop(L, 1);
+    }
+}
+
+/// Pushes the metatable of a class. [-0, +1]
+pub(crate) unsafe fn push_class(L: *mut lua_State, class: Class) {
+    // SAFETY: `new_class` was called when its module was loaded.
+    unsafe {
         state::push_field(L, field::CLASSES);
         ffi::lua_rawgeti(L, -1, class as ffi::lua_Integer + 1);
-        ffi::lua_pushvalue(L, -3);
-        ffi::lua_setfield(L, -2, c"__index".as_ptr());
-        ffi::lua_pop(L, 2);
+        ffi::lua_remove(L, -2);
     }
 }
 
 /// Gives the userdata on the top its class. [-0, +0]
 pub(crate) unsafe fn set_class(L: *mut lua_State, class: Class) {
-    // SAFETY: `new_class` was called when the module was loaded.
+    // SAFETY: as the callee.
     unsafe {
-        state::push_field(L, field::CLASSES);
-        ffi::lua_rawgeti(L, -1, class as ffi::lua_Integer + 1);
-        ffi::lua_remove(L, -2);
+        push_class(L, class);
         ffi::lua_setmetatable(L, -2);
     }
 }

@@ -76,6 +76,38 @@ pub(crate) unsafe fn open_package(L: *mut lua_State) {
     }
 }
 
+/// Pushes the table of the base library; one of its own if that is not loaded, so that no global is set. [-0, +1] May raise.
+pub(crate) unsafe fn push_base(L: *mut lua_State) {
+    // SAFETY: what is taken away for the opener is put back.
+    unsafe {
+        ffi::luaL_getsubtable(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+        ffi::lua_getfield(L, -1, c"_G".as_ptr());
+        if ffi::lua_istable(L, -1) != 0 {
+            ffi::lua_replace(L, -2);
+            return;
+        }
+        ffi::lua_pop(L, 2);
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        old::push_base(L);
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        {
+            let top = ffi::lua_gettop(L);
+            ffi::lua_createtable(L, 0, 30);
+            ffi::lua_rawgeti(L, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+            ffi::lua_pushcfunction(L, ffi::luaopen_base);
+            ffi::lua_pushvalue(L, top + 1);
+            ffi::lua_rawseti(L, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+            let status = ffi::lua_pcall(L, 0, 0, 0);
+            ffi::lua_pushvalue(L, top + 2);
+            ffi::lua_rawseti(L, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+            if status != ffi::LUA_OK {
+                ffi::lua_error(L);
+            }
+            ffi::lua_settop(L, top + 1);
+        }
+    }
+}
+
 /// Of 5.1 and LuaJIT, where openers set globals.
 #[cfg(any(feature = "lua51", feature = "luajit"))]
 mod old {
@@ -194,31 +226,58 @@ mod old {
         }
     }
 
-    /// The same the other way round: the base library is opened for a thread with globals of its own.
+    /// The same the other way round.
     pub(super) unsafe extern "C-unwind" fn open_coroutine(L: *mut lua_State) -> c_int {
         // SAFETY: called by `require`.
         unsafe {
-            ffi::lua_settop(L, 0);
+            open_apart(L);
+            1
+        }
+    }
+
+    /// Pushes the table of a base library of its own. [-0, +1]
+    pub(super) unsafe fn push_base(L: *mut lua_State) {
+        // SAFETY: as the callee.
+        unsafe {
+            open_apart(L);
+            ffi::lua_pop(L, 1);
+        }
+    }
+
+    /// Opens the base library for a thread with globals of its own, and pushes those, and the library `coroutine`. What is loaded
+    /// stays as it is. [-0, +2]
+    unsafe fn open_apart(L: *mut lua_State) {
+        // SAFETY: as above.
+        unsafe {
+            let top = ffi::lua_gettop(L);
             push_loaded(L);
-            ffi::lua_getfield(L, 1, c"_G".as_ptr());
+            ffi::lua_getfield(L, top + 1, c"_G".as_ptr());
+            ffi::lua_getfield(L, top + 1, c"coroutine".as_ptr());
             let apart = ffi::lua_newthread(L);
             ffi::lua_createtable(apart, 0, 0);
             ffi::lua_replace(apart, ffi::LUA_GLOBALSINDEX);
             for name in [c"_G", c"coroutine"] {
                 ffi::lua_pushnil(L);
-                ffi::lua_setfield(L, 1, name.as_ptr());
+                ffi::lua_setfield(L, top + 1, name.as_ptr());
             }
             ffi::lua_pushcfunction(apart, ffi::luaopen_base);
             ffi::lua_pushstring(apart, c"".as_ptr());
             let status = ffi::lua_pcall(apart, 1, 0, 0);
-            ffi::lua_pushvalue(L, 2);
-            ffi::lua_setfield(L, 1, c"_G".as_ptr());
+            ffi::lua_getfield(L, top + 1, c"coroutine".as_ptr());
+            for (index, name) in [(top + 2, c"_G"), (top + 3, c"coroutine")] {
+                ffi::lua_pushvalue(L, index);
+                ffi::lua_setfield(L, top + 1, name.as_ptr());
+            }
+            if status == ffi::LUA_OK {
+                ffi::lua_pushvalue(apart, ffi::LUA_GLOBALSINDEX);
+            }
+            ffi::lua_xmove(apart, L, 1);
             if status != ffi::LUA_OK {
-                ffi::lua_xmove(apart, L, 1);
                 ffi::lua_error(L);
             }
-            ffi::lua_getfield(L, 1, c"coroutine".as_ptr());
-            1
+            ffi::lua_replace(L, top + 1);
+            ffi::lua_replace(L, top + 2);
+            ffi::lua_settop(L, top + 2);
         }
     }
 }

@@ -23,8 +23,6 @@ pub(crate) const FUNCTIONS: Functions<'_> = &[
     (c"close", close),
 ];
 
-pub(crate) const METAMETHODS: Functions<'_> = &[(c"__close", close)];
-
 /// The contents of the userdata: which pool it refers to. Any contents are valid.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use super::channel::endpoint;
 use super::independent::{Independent, Stop};
 use super::shared::Exchange;
-use super::transfer::{Refused, Transfer};
+use super::transfer::{Refused, Transfer, Value};
 use crate::raw::c_int;
 use crate::state::StateRef;
 use coutil_channel::core::Endpoint;
@@ -45,7 +45,7 @@ impl Task {
                 None => return Stage::Exchange(exchange),
             },
             Ok(None) => Stage::Resume(Transfer::default(), None),
-            Err(message) => Stage::Resume(message.as_str().into(), Some(false)),
+            Err(message) => Stage::Resume(Value::String(message.into()).into(), Some(false)),
         };
         // It goes to the end of the queue.
         waker.wake_by_ref();
@@ -53,7 +53,7 @@ impl Task {
     }
 
     /// Begins the exchange that was asked for, if one was. Takes the values off.
-    fn begin(&mut self, count: c_int) -> Result<Option<Exchange>, String> {
+    fn begin(&mut self, count: c_int) -> Result<Option<Exchange>, Vec<u8>> {
         let chunk = self.state.chunk;
         // SAFETY: the values are there; numbers have become strings. Nothing here raises.
         let (name, endpoint) = unsafe {
@@ -71,12 +71,12 @@ impl Task {
                 ffi::LUA_TSTRING => {
                     let text = CStr::from_ptr(ffi::lua_tostring(chunk, first + 1));
                     endpoint(text).ok_or_else(|| {
-                        format!("bad argument #2 (invalid option '{}')", text.to_string_lossy())
+                        [b"bad argument #2 (invalid option '", text.to_bytes(), b"')"].concat()
                     })
                 }
                 kind => {
                     let got = CStr::from_ptr(ffi::lua_typename(chunk, kind)).to_string_lossy();
-                    Err(format!("bad argument #2 (string expected, got {got})"))
+                    Err(format!("bad argument #2 (string expected, got {got})").into_bytes())
                 }
             };
             (name, endpoint)
@@ -84,11 +84,11 @@ impl Task {
         let values = self.state.take(count, 3);
         let endpoint = endpoint?;
         let values = values.map_err(|refused| match refused {
-            Refused::Memory => "not enough memory".to_owned(),
+            Refused::Memory => b"not enough memory".to_vec(),
             Refused::Type(index, kind) => {
                 // SAFETY: the names of types are static.
                 let got = unsafe { CStr::from_ptr(ffi::lua_typename(chunk, kind)) }.to_string_lossy();
-                format!("unable to transfer argument #{} (got {got})", index + 2)
+                format!("unable to transfer argument #{} (got {got})", index + 2).into_bytes()
             }
         })?;
         Ok(Some(self.state.context.shared.channels.open(name).exchange(endpoint, values)))
