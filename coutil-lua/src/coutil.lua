@@ -2,7 +2,9 @@
 local require, rawset, setmetatable = require, rawset, setmetatable
 
 local modules = {}
-for name in ("event queued mutex promise spawn coroutine channel threads system memory"):gmatch "%a+" do
+for _, name in ipairs {
+  "event", "queued", "mutex", "promise", "spawn", "coroutine", "channel", "threads", "system", "memory",
+} do
   modules[name] = "coutil." .. name
 end
 

@@ -57,6 +57,7 @@ pub(crate) unsafe fn run(L: *mut lua_State, source: &str, name: &CStr, nargs: c_
         if status != ffi::LUA_OK {
             ffi::lua_error(L);
         }
+        threads::openers::give_base(L);
         ffi::lua_insert(L, -(nargs + 1));
         ffi::lua_call(L, nargs, 1);
     }
@@ -136,6 +137,11 @@ pub(crate) unsafe fn push_yield(L: *mut lua_State) {
             // LuaJIT's function for it is a fast one, so it is taken from the library.
             ffi::lua_getfield(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
             ffi::lua_getfield(L, -1, c"coroutine".as_ptr());
+            if ffi::lua_istable(L, -1) == 0 {
+                // As in an independent state.
+                ffi::lua_pop(L, 1);
+                threads::openers::push_coroutine(L);
+            }
             ffi::lua_getfield(L, -1, c"yield".as_ptr());
             ffi::lua_replace(L, -3);
             ffi::lua_pop(L, 1);

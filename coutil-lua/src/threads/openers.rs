@@ -108,6 +108,40 @@ pub(crate) unsafe fn push_base(L: *mut lua_State) {
     }
 }
 
+/// Has the function on the top, a part of the library, find the functions of the base library, loaded or not. [-0, +0] May raise.
+pub(crate) unsafe fn give_base(L: *mut lua_State) {
+    static KEY: u8 = 0;
+    // SAFETY: the function has one upvalue, which is where globals are; on 5.1 it has an environment.
+    unsafe {
+        ffi::luaL_getsubtable(L, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+        ffi::lua_getfield(L, -1, c"_G".as_ptr());
+        let loaded = ffi::lua_istable(L, -1) != 0;
+        ffi::lua_pop(L, 2);
+        if loaded {
+            return;
+        }
+        if ffi::lua_rawgetp(L, ffi::LUA_REGISTRYINDEX, (&raw const KEY).cast()) != ffi::LUA_TTABLE {
+            ffi::lua_pop(L, 1);
+            push_base(L);
+            ffi::lua_getglobal(L, c"require".as_ptr());
+            ffi::lua_setfield(L, -2, c"require".as_ptr());
+            ffi::lua_pushvalue(L, -1);
+            ffi::lua_rawsetp(L, ffi::LUA_REGISTRYINDEX, (&raw const KEY).cast());
+        }
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        ffi::lua_setfenv(L, -2);
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        ffi::lua_setupvalue(L, -2, 1);
+    }
+}
+
+/// Pushes a library `coroutine` of its own, where it is not loaded. [-0, +1] May raise.
+#[cfg(feature = "luajit")]
+pub(crate) unsafe fn push_coroutine(L: *mut lua_State) {
+    // SAFETY: as the callee.
+    unsafe { old::push_coroutine(L) }
+}
+
 /// Of 5.1 and LuaJIT, where openers set globals.
 #[cfg(any(feature = "lua51", feature = "luajit"))]
 mod old {
@@ -232,6 +266,16 @@ mod old {
         unsafe {
             open_apart(L);
             1
+        }
+    }
+
+    /// Pushes a library `coroutine` of its own. [-0, +1]
+    #[cfg(feature = "luajit")]
+    pub(super) unsafe fn push_coroutine(L: *mut lua_State) {
+        // SAFETY: as the callee.
+        unsafe {
+            open_apart(L);
+            ffi::lua_replace(L, -2);
         }
     }
 

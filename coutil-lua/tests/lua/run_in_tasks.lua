@@ -400,6 +400,15 @@ end)
 
 H.test("the loops of states are separate [20 8.3] [20 8.15] [20 8.2] [20 1.11]", function ()
   local name, pool = H.name(), create(1)
+  local running = {}
+  T.start(function ()
+    put(running, system.isrunning())
+    local ch = channel.create(name)
+    local got = pack(system.awaitch(ch, "in"))
+    put(running, system.isrunning())
+    T.same(got, { true, false, true, false, false, false })
+    ch:close()
+  end)
   H.add(pool, [[
     local name = ...
     local log = { system.isrunning() }
@@ -410,15 +419,6 @@ H.test("the loops of states are separate [20 8.3] [20 8.15] [20 8.2] [20 1.11]",
     end)
     local left = system.run()
     yield(name, "out", log[1], log[2], log[3], left, system.isrunning()) ]], name)
-  local running = {}
-  T.start(function ()
-    put(running, system.isrunning())
-    local ch = channel.create(name)
-    local got = pack(system.awaitch(ch, "in"))
-    put(running, system.isrunning())
-    T.same(got, { true, false, true, false, false, false })
-    ch:close()
-  end)
   T.eq(system.run(), false)
   T.same(running, { false, true })
   T.returns({ true }, close, pool)
