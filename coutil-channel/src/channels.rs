@@ -46,6 +46,12 @@ impl<K: Hash + Eq, T> State<K, T> {
         }
     }
 
+    /// Joins the queue of a channel, where nobody can be met.
+    fn join(&mut self, channel: ChannelId, endpoint: Endpoint, value: T) -> Stage<T> {
+        let party = Party { waker: None, value: Some(value) };
+        Stage::Waiting(self.rendezvous.join(channel, endpoint, party))
+    }
+
     /// Exchanges with the one who has waited longest. If nobody does, the value comes back.
     fn meet(&mut self, channel: ChannelId, endpoint: Endpoint, value: T) -> Result<(T, Option<Waker>), T> {
         let Some(met) = self.rendezvous.meet(channel, endpoint) else { return Err(value) };
@@ -108,6 +114,28 @@ impl<K: Hash + Eq, T> Channels<K, T> {
         });
         drop(unused);
         Channel { channels: self.clone(), channel, name }
+    }
+
+    /// As [`Channel::exchange`], on the channel of that name, for which this needs no handle: it exists no longer than somebody
+    /// waits there.
+    pub fn exchange(&self, name: K, endpoint: Endpoint, value: T) -> Exchange<K, T> {
+        let name = Key::new(name);
+        let (stage, waker, unused) = self.with(|state| {
+            if let Some(&channel) = state.names.get(&*name) {
+                return match state.meet(channel, endpoint, value) {
+                    Ok((got, waker)) => (Stage::Matched(got), waker, state.tidy(channel)),
+                    Err(value) => (state.join(channel, endpoint, value), None, [None, None]),
+                };
+            }
+            let channel = state.rendezvous.open(Place { name: Key::clone(&name), handles: 0 });
+            state.names.insert(Key::clone(&name), channel);
+            (state.join(channel, endpoint, value), None, [None, None])
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        drop(unused);
+        Exchange { channels: self.clone(), stage }
     }
 
     /// Whether anybody has a handle to the channel of that name, or waits there.
@@ -197,10 +225,7 @@ impl<K: Hash + Eq, T> Channel<K, T> {
     pub fn exchange(&self, endpoint: Endpoint, value: T) -> Exchange<K, T> {
         let (stage, waker) = self.channels.with(|state| match state.meet(self.channel, endpoint, value) {
             Ok((got, waker)) => (Stage::Matched(got), waker),
-            Err(value) => {
-                let party = Party { waker: None, value: Some(value) };
-                (Stage::Waiting(state.rendezvous.join(self.channel, endpoint, party)), None)
-            }
+            Err(value) => (state.join(self.channel, endpoint, value), None),
         });
         if let Some(waker) = waker {
             waker.wake();

@@ -76,6 +76,27 @@ fn a_name_exists_while_somebody_has_it_or_waits() {
     assert_eq!(format!("{channels:?}"), "Channels { channels: 0, parties: 0, .. }");
 }
 
+/// Without a handle a name exists no longer than somebody waits.
+#[test]
+fn by_name_alone() {
+    let channels = Channels::new();
+    let waiting = channels.exchange("c", In, 1);
+    assert!(channels.exists(&"c"));
+    let second = channels.exchange("c", In, 2);
+    assert_eq!(block_on(channels.exchange("c", Out, 3)), 1);
+    assert_eq!(block_on(waiting), 3);
+    assert!(channels.exists(&"c"));
+    let watcher = Arc::new(Count::default());
+    let mut second = second;
+    assert!(poll_with(&mut second, &Waker::from(Arc::clone(&watcher))).is_pending());
+    drop(channels.exchange("c", Any, 4));
+    assert_eq!(watcher.0.load(Ordering::SeqCst), 1);
+    assert!(!channels.exists(&"c"));
+    assert_eq!(block_on(second), 4);
+    drop(channels.exchange("d", In, 5));
+    assert!(channels.names().is_empty());
+}
+
 #[test]
 fn the_last_waker_is_woken_once() {
     let channels = Channels::new();

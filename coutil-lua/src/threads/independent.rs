@@ -230,6 +230,9 @@ unsafe extern "C-unwind" fn step(L: *mut lua_State) -> c_int {
         let mut results = 0;
         (*step).status = compat::resume(L, chunk, count, &mut results);
         (*step).count = results;
+        // What it left may be more than its frame has room for, and is looked at by its index.
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        ffi::lua_checkstack(chunk, 5);
         if (*step).is_task {
             match (*step).status {
                 ffi::LUA_OK => {}

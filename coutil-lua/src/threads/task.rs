@@ -91,7 +91,7 @@ impl Task {
                 format!("unable to transfer argument #{} (got {got})", index + 2).into_bytes()
             }
         })?;
-        Ok(Some(self.state.context.shared.channels.open(name).exchange(endpoint, values)))
+        Ok(Some(self.state.context.shared.channels.exchange(name, endpoint, values)))
     }
 
     /// Has the loop of the state wake the task. False if something came for it meanwhile.
