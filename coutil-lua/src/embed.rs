@@ -35,6 +35,7 @@ pub fn preload(lua: &Lua) -> Result<()> {
 #[must_use = "nothing happens before `preload`"]
 pub struct Builder {
     modules: Option<Vec<String>>,
+    confined: bool,
 }
 
 impl Builder {
@@ -46,6 +47,16 @@ impl Builder {
     /// Only these modules, by the names that Lua code requires them by: for a sandbox.
     pub fn modules(mut self, names: &[&str]) -> Self {
         self.modules = Some(names.iter().map(|&name| name.to_owned()).collect());
+        self
+    }
+
+    /// Whether Lua code may make other Lua states, by the modules `coutil.coroutine` and `coutil.threads`: yes, unless this is
+    /// called with `false`.
+    ///
+    /// An independent state has all standard libraries of its own, whatever `lua` has, and is not counted in its memory limit. So
+    /// who made a sandbox wants none.
+    pub fn independent_states(mut self, allowed: bool) -> Self {
+        self.confined = !allowed;
         self
     }
 
@@ -73,7 +84,9 @@ impl Builder {
         let chosen = |name: &str| {
             // The parts that are not Lua come with the module that needs them.
             let name = name.replace(".native.", ".");
-            self.modules.as_ref().is_none_or(|names| names.contains(&name))
+            let makes_states = matches!(name.as_str(), "coutil.coroutine" | "coutil.threads");
+            !(self.confined && makes_states)
+                && self.modules.as_ref().is_none_or(|names| names.contains(&name))
         };
         for module in ALL.iter().filter(|module| chosen(name_of(module))) {
             // SAFETY: an opener is a function for Lua, with nothing to be said about its arguments.

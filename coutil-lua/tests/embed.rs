@@ -19,7 +19,9 @@ fn every_module_is_there_and_nothing_else_changes() -> Result<()> {
         r#"
         local coutil = require "coutil"
         assert(coutil._VERSION == "Coutil 3.0.0")
-        for _, name in ipairs { "event", "queued", "mutex", "promise", "spawn", "system", "memory" } do
+        for _, name in ipairs {
+            "event", "queued", "mutex", "promise", "spawn", "system", "memory", "channel", "coroutine", "threads",
+        } do
             assert(coutil[name] == require("coutil." .. name), name)
         end
         assert(require "memory" == require "coutil.memory")

@@ -94,6 +94,7 @@ fn run_tasks(events: &mut Loop<()>, op: OpId) {
                 events.settle(op);
             }
             Next::Finished(pending) => break assert!(!pending),
+            Next::Idle => unreachable!("nobody asked for it"),
         }
     }
 }

@@ -92,9 +92,9 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// Whether there was none.
+    /// Whether none is left: all were woken, or there was none.
     pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.tasks.iter().all(|task| task.stage(&mut task.pool.lock()).is_none())
     }
 }
 

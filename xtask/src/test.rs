@@ -64,6 +64,13 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
             let _flags = sh.push_env("RUSTFLAGS", "--cfg coutil_portable_poller");
             total.add(&rust(sh, &["--package", "coutil-system", "--target-dir", "target/portable"])?);
         }
+        {
+            // Where threads meet, in all orders; likewise.
+            let _flags = sh.push_env("RUSTFLAGS", "--cfg loom");
+            let args =
+                ["--package", "coutil-channel", "--test", "loom", "--release", "--target-dir", "target/loom"];
+            total.add(&rust(sh, &args)?);
+        }
         total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,lua54"])?);
     }
     for &version in &versions {
@@ -315,13 +322,14 @@ fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
     let mut sum = Count::default();
     for version in Version::ALL {
         let command = build::folder(sh, version).join("bin/coutil-debug");
-        let output =
-            Command::new(command).arg("examples/pipeline.lua").current_dir(sh.current_dir()).output()?;
-        if output.status.success() {
-            sum.passed += 1;
-        } else {
-            sum.failed += 1;
-            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        for example in ["examples/pipeline.lua", "examples/workers.lua"] {
+            let output = Command::new(&command).arg(example).current_dir(sh.current_dir()).output()?;
+            if output.status.success() {
+                sum.passed += 1;
+            } else {
+                sum.failed += 1;
+                eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            }
         }
     }
     println!("   {} passed, {} failed", sum.passed, sum.failed);

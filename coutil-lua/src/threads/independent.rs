@@ -264,7 +264,7 @@ unsafe extern "C-unwind" fn step(L: *mut lua_State) -> c_int {
 impl Independent {
     /// Makes a state with that chunk. The creator is `L`.
     ///
-    /// Fails with the message of the compiler, or for lack of memory. Raises nothing, but what [`collect`] may raise for memory.
+    /// Fails with the message of the compiler, or for lack of memory. Never raises. [-0, +0] Needs 5 slots.
     pub(crate) unsafe fn create(
         L: *mut lua_State,
         shared: Arc<Shared>,
@@ -275,9 +275,7 @@ impl Independent {
         // cannot raise. Its panic function is that of the creator.
         unsafe {
             let mut entries: Vec<Entry> = Vec::new();
-            ffi::lua_pushcfunction(L, collect);
-            ffi::lua_pushlightuserdata(L, (&raw mut entries).cast());
-            if ffi::lua_pcall(L, 1, 0, 0) != ffi::LUA_OK {
+            if protected(L, collect, (&raw mut entries).cast()) != ffi::LUA_OK {
                 let error = Value::take(L, -1).unwrap_or(Value::Nil);
                 ffi::lua_pop(L, 1);
                 return Err(error.into());

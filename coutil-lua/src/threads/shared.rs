@@ -26,7 +26,10 @@ impl Shared {
     /// Keeps what a pool left when it was closed.
     pub(crate) fn keep(&self, suspended: Suspended) {
         if !suspended.is_empty() {
-            self.left.lock().unwrap_or_else(PoisonError::into_inner).push(suspended);
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            // To drop one whose tasks have ended runs nothing.
+            left.retain(|other| !other.is_empty());
+            left.push(suspended);
         }
     }
 

@@ -7,6 +7,7 @@ mod connect;
 mod face;
 mod input;
 mod output;
+mod parked;
 mod pass;
 mod process;
 mod tasks;

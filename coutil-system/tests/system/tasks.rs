@@ -125,6 +125,7 @@ fn a_step_of_tasks() {
             }
             Next::Deliver(op) => delivered.push(op),
             Next::Finished(pending) => break assert!(pending),
+            Next::Idle => unreachable!("nobody asked for it"),
         }
     }
     assert_eq!(delivered, []);
@@ -154,6 +155,7 @@ fn a_task_that_panics_ends_its_operation() {
                 events.tasks_done();
             }
             Next::Finished(pending) => break assert!(!pending),
+            Next::Idle => unreachable!("nobody asked for it"),
         }
     }
     assert_eq!((delivered, panics), (vec![op], 1));

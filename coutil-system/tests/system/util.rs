@@ -35,6 +35,7 @@ pub(crate) fn run_until(
                 events.tasks_done();
             }
             Next::Finished(pending) => return Ok(pending),
+            Next::Idle => unreachable!("nobody asked for it"),
         }
     }
 }

@@ -71,6 +71,7 @@ fn suspended_tasks_are_dropped_when_woken_or_at_last() {
     assert_eq!(pool.count().tasks, 2);
     flags[0].set();
     assert_eq!(pool.count().tasks, 1);
+    assert!(!suspended.is_empty());
     drop(suspended);
     assert_eq!(pool.count().tasks, 0);
     assert_eq!(receiver.recv(), Err(mpsc::RecvError), "neither ran");
