@@ -21,9 +21,10 @@ pub(crate) struct State {
     pub(crate) tasks: Slab<Entry>,
     pub(crate) pending: VecDeque<Arc<Task>>,
     pub(crate) running: usize,
-    /// How many threads there may be, and how many there are.
+    /// How many threads there may be, how many there are, and how many of those sleep.
     pub(crate) size: usize,
     pub(crate) threads: usize,
+    pub(crate) asleep: usize,
     pub(crate) handles: Slab<JoinHandle<()>>,
     /// Threads that have ended since the pool was closed.
     pub(crate) ended: Vec<JoinHandle<()>>,
@@ -53,6 +54,15 @@ pub(crate) struct Inner {
 impl Inner {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has one thread without a task look what there is to do. It is told without the lock, which it takes first.
+    pub(crate) fn call(&self, state: MutexGuard<'_, State>) {
+        let asleep = state.asleep > 0;
+        drop(state);
+        if asleep {
+            self.work.notify_one();
+        }
     }
 }
 
@@ -230,7 +240,7 @@ impl Handle {
         let task = Task::new(Arc::clone(&self.inner), entry.key(), future);
         entry.insert(Entry { task: Arc::clone(&task), stage: Stage::Pending });
         state.pending.push_back(task);
-        self.inner.provide(&mut state)
+        self.inner.provide(state)
     }
 
     /// Changes how many threads there may be. This does not wait.

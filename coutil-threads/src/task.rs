@@ -72,7 +72,7 @@ impl Wake for Task {
                 *stage = Stage::Pending;
                 state.pending.push_back(Arc::clone(&self));
                 // If no thread can be started there will be another occasion.
-                let _ = self.pool.provide(&mut state);
+                let _ = self.pool.provide(state);
             }
             Some(Stage::Suspended) => {
                 state.tasks.remove(self.key);

@@ -6,11 +6,11 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 impl Inner {
     /// Has a thread for what is pending: an idle one, or a new one if there may be one more.
-    pub(crate) fn provide(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+    pub(crate) fn provide(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> std::io::Result<()> {
         if state.pending.len() <= state.idle() {
-            self.work.notify_one();
+            self.call(state);
         } else if state.threads < state.size {
-            return self.start(state);
+            return self.start(&mut state);
         }
         Ok(())
     }
@@ -39,7 +39,9 @@ impl Inner {
             } else if state.detached && state.tasks.is_empty() {
                 break;
             } else {
+                state.asleep += 1;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.asleep -= 1;
             }
         }
         state.threads -= 1;
@@ -50,7 +52,7 @@ impl Inner {
         }
         if !state.pending.is_empty() {
             // It may have been the one that was woken for it.
-            self.work.notify_one();
+            self.call(state);
         }
         self.changed.notify_all();
     }

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the workloads of `bench/`, here and on the peers that are installed.
 //!
 //! The programs of a workload run in turn, several times, so that whatever else the machine does touches all of them.
-//! What is compared are medians of processor time: these programs never sleep, so on a machine that does nothing else it
-//! is the time, and on a busy one it is what they cost. System calls are counted in runs of their own, as counting them takes time; no noise
+//! What is compared are medians of processor time: these programs never sleep, but for `exchange`, so on a machine that does
+//! nothing else it is the time, and on a busy one it is what they cost. System calls are counted in runs of their own, as counting them takes time; no noise
 //! touches their number. docs/benchmarks.md says what each workload is.
 
 use crate::build;
@@ -104,6 +104,12 @@ const WORKLOADS: &[Workload] = &[
         title: "100 megabytes through a child",
         kind: Kind::Race { counts: 100, calls: None },
         targets: &[Target::Time { peer: "luv", limit: 1.0 }],
+    },
+    Workload {
+        name: "exchange",
+        title: "numbers to another thread and back",
+        kind: Kind::Race { counts: 50_000, calls: None },
+        targets: &[Target::Time { peer: "cqueues", limit: 0.5 }],
     },
     Workload {
         name: "idle",
