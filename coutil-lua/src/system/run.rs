@@ -86,7 +86,10 @@ unsafe fn start(L: *mut lua_State, frame: c_int) {
 }
 
 /// Runs passes, and yields the chunk of the task where there is nothing to do; the rest is [`continued`] then.
-#[cfg_attr(not(feature = "lua52"), allow(clippy::never_loop, reason = "5.2 learns late that it cannot yield"))]
+#[cfg_attr(
+    not(feature = "lua52"),
+    allow(clippy::never_loop, reason = "5.2 learns late that it cannot yield")
+)]
 unsafe fn go_on(L: *mut lua_State) -> c_int {
     // SAFETY: the state stays valid while `passes` runs, whatever it runs.
     unsafe {
