@@ -225,6 +225,31 @@ T.test_child("threads that cannot be had [20 7.1.3] [20 0.1] [00 4.2]", function
   T.eq(out, "false\tresource temporarily unavailable\t11\n")
 end)
 
+T.test_child("no thread for a state coroutine, nor for all of a larger pool [20 4.6] [20 7.3.1] [20 4.7]", function ()
+  local program = H.program [==[
+    local states, system, threads = require "coutil.coroutine", require "coutil.system", require "coutil.threads"
+    local co = assert(states.load "return ...")
+    local function resume (value)
+      coroutine.wrap(function () print(system.resume(co, value)) print(co:status()) end)()
+      assert(system.run() == false)
+    end
+    local pool = assert(threads.create(1))
+    print(pool:resize(100000, true))
+    local size, count = pool:count "ea"
+    print(size, count > 1 and count < size)
+    resume "not yet"
+    assert(pool:resize(0))
+    repeat until pool:count "a" == 0
+    assert(pool:close())
+    resume "now" ]==]
+  local pipe = assert(io.popen(("ulimit -v 3000000; '%s' '%s' 2>&1"):format(T.interpreter(), program)))
+  local out = pipe:read "*a"
+  pipe:close()
+  os.remove(program)
+  local failure = "false\tresource temporarily unavailable\t11\n"
+  T.eq(out, failure .. "100000\ttrue\n" .. failure .. "suspended\ntrue\tnow\ndead\n")
+end)
+
 T.test_child("a file from standard input [20 7.5.1]", function ()
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
