@@ -335,7 +335,11 @@ impl Independent {
             ffi::lua_pushvalue(self.main, 1);
             ffi::lua_pushlightuserdata(self.main, (&raw mut plan).cast());
             if ffi::lua_pcall(self.main, 1, 0, 0) != ffi::LUA_OK {
-                // For lack of memory, before or after the chunk ran.
+                // For lack of memory, or of room for the values.
+                if is_task {
+                    self.tell_failure();
+                    return (Stop::Failed, 0);
+                }
                 ffi::lua_xmove(self.main, self.chunk, 1);
                 return (Stop::Failed, 1);
             }
@@ -346,6 +350,23 @@ impl Independent {
             // That of a task was taken off.
             _ => (Stop::Failed, c_int::from(!is_task)),
         }
+    }
+
+    /// Writes why a task could not be resumed, which is on the top of the main thread: nothing that takes memory can be tried.
+    unsafe fn tell_failure(&self) {
+        // SAFETY: to copy the value raises nothing.
+        let error = unsafe {
+            let error = Value::take(self.main, -1);
+            ffi::lua_pop(self.main, 1);
+            error
+        };
+        let text = match &error {
+            Ok(Value::String(text)) => text,
+            _ => &b"not enough memory"[..],
+        };
+        let _ = crate::raw::guard(|| {
+            std::io::Write::write_all(&mut std::io::stderr(), &[b"coutil: ", text, b"\n"].concat())
+        });
     }
 
     /// Takes the `count` values off the top of the thread of the chunk, from the one with that number on. None of them is there
