@@ -167,3 +167,70 @@ fn roots_side_by_side() {
         .collect();
     roots.into_iter().for_each(|root| root.join().unwrap());
 }
+
+/// [20 0.9] [20 7.6.7] What a C function keeps on its stack while it yields is where it was when it goes on.
+#[test]
+#[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+fn c_functions_keep_their_values_over_yields() -> Result<()> {
+    use coutil_lua::mlua::ffi::{self, lua_KContext, lua_State};
+    use std::ffi::{c_int, c_void};
+
+    const KEPT: *mut c_void = 0x1234 as *mut c_void;
+
+    unsafe extern "C-unwind" fn next(state: *mut lua_State, _: c_int, turn: lua_KContext) -> c_int {
+        // SAFETY: it has been called with room for a few values.
+        unsafe {
+            if ffi::lua_touserdata(state, 1) != KEPT {
+                ffi::luaL_error(state, c"it is gone".as_ptr());
+            }
+            // What it was resumed with is above.
+            ffi::lua_settop(state, 1);
+            if turn < 3 {
+                return ffi::lua_yieldk(state, 0, turn + 1, Some(next));
+            }
+            ffi::lua_pushboolean(state, 1);
+            1
+        }
+    }
+
+    unsafe extern "C-unwind" fn keep(state: *mut lua_State) -> c_int {
+        // SAFETY: as above.
+        unsafe {
+            ffi::lua_settop(state, 0);
+            ffi::lua_pushlightuserdata(state, KEPT);
+            next(state, ffi::LUA_YIELD, 0)
+        }
+    }
+
+    unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
+        // SAFETY: as above.
+        unsafe { ffi::lua_pushcfunction(state, keep) };
+        1
+    }
+
+    let lua = lua()?;
+    // SAFETY: they are functions for Lua.
+    let open = unsafe { lua.create_c_function(open)? };
+    lua.globals().get::<Table>("package")?.get::<Table>("preload")?.set("keep", open)?;
+    lua.load(
+        r#"
+        local channel = require "coutil.channel"
+        local states = require "coutil.coroutine"
+        local system = require "coutil.system"
+        local threads = require "coutil.threads"
+        local co = assert(states.load "return require 'keep'()")
+        local pool = assert(threads.create(1))
+        assert(pool:dostring "require 'coroutine'.yield('kept', 'out', require 'keep'())")
+        local results = {}
+        coroutine.wrap(function ()
+            for turn = 1, 4 do results[turn] = table.pack(system.resume(co, turn, "more")) end
+            results[5] = table.pack(system.awaitch(channel.create "kept", "in"))
+        end)()
+        system.run()
+        pool:close()
+        for turn = 1, 3 do assert(results[turn].n == 1 and results[turn][1] == true) end
+        for turn = 4, 5 do assert(results[turn].n == 2 and results[turn][2] == true) end
+        "#,
+    )
+    .exec()
+}
