@@ -235,7 +235,7 @@ T.test_child("no thread for a state coroutine, nor for a larger pool [20 4.6] [2
     print(pool:resize(5, true))
     print(pool:count "ea")
     assert(pool:close())
-    for line in io.lines "/proc/self/status" do io.stderr:write(line:match "^VmSize:%s*(%d+)" or "") end ]==]
+    for line in io.lines "/proc/self/status" do io.write(line:match "^VmSize:%s*(%d+)" or "") end ]==]
   local function child(limit)
     local pipe = assert(io.popen(("ulimit -v %s; '%s' '%s' 2>&1"):format(limit, T.interpreter(), program)))
     local out = pipe:read "*a"
