@@ -521,6 +521,27 @@ S.test("a started process reads and writes streams [30 Z2]", "@", ends .. [=[
   same(log, { 19, "got 6 bytes: a line", "end of file" })
 ]=])
 
+S.test("only the object of a TCP socket can be passed on [40 X20] [40 X14]", "echo hi | @ 2>$DIR/err | cat", [[
+  start()
+  eq(class(system.stdout), "coutil:pipeshare")
+  eq(class(system.stderr), "coutil:file")
+  for _, name in ipairs { "stdin", "stdout", "stderr" } do
+    local ok, text = coroutine.resume(T.create(system.execute), { execfile = "true", [name] = system[name] })
+    eq(ok, false)
+    if not text:find("bad field " .. name .. " (invalid stream)", 1, true) then error(text) end
+  end
+  same(pack(await(system.execute, "cat")), { "exit", 0 }) -- nothing given: the descriptors
+]], "hi\n")
+
+T.test_if(S.perl and T.interpreter(), "no perl", "a TCP socket as a stream can be passed on [40 X17] [30 D6]", function ()
+  T.eq(S.run(S.with_perl [[socket(L, AF_INET, SOCK_STREAM, 0); bind(L, sockaddr_in(0, INADDR_LOOPBACK)); listen(L, 5);
+    socket(A, AF_INET, SOCK_STREAM, 0); connect(A, getsockname(L)); accept(B, L); syswrite(B, "hello\n"); close B; dup2(fileno(A), 0)]],
+    [[
+    start()
+    same(pack(await(system.execute, { execfile = "cat", stdin = system.stdin })), { "exit", 0 })
+  ]]), "hello\n")
+end)
+
 -- Closed ones -----------------------------------------------------------------------------------
 
 -- What opens descriptors of all kinds.
