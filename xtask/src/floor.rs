@@ -4,16 +4,18 @@
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 /// The workloads that there are.
-pub(crate) const NAMES: &[&str] = &["bulk", "echo", "fileblock", "pingpong", "upload"];
+pub(crate) const NAMES: &[&str] = &["bulk", "echo", "fileblock", "local", "pingpong", "upload"];
 
 /// Runs one, and prints what its scripts print: seconds, processor seconds, messages.
 pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
     let (seconds, cpu, messages) = match name {
-        "echo" => round_trips(64, 512, 5, count)?,
-        "pingpong" => round_trips(1, 64, 64, count)?,
+        "echo" => round_trips(connections(64)?, 512, 5, count)?,
+        "pingpong" => round_trips(connections(1)?, 64, 64, count)?,
+        "local" => round_trips(local_connections(64)?, 512, 5, count)?,
         "upload" => upload(count)?,
         "fileblock" => file(count)?,
         "bulk" => bulk(count)?,
@@ -39,9 +41,25 @@ fn connections(count: usize) -> Result<Vec<(TcpStream, TcpStream)>> {
     (0..count).map(connect).collect()
 }
 
+/// The same, without a network.
+fn local_connections(count: usize) -> Result<Vec<(UnixStream, UnixStream)>> {
+    let pair = |_| {
+        let (client, server) = UnixStream::pair()?;
+        for stream in [&client, &server] {
+            stream.set_nonblocking(true)?;
+        }
+        Ok((client, server))
+    };
+    (0..count).map(pair).collect()
+}
+
 /// All clients write, then all servers read and write, then all clients read: each thing is there when it is asked for.
-fn round_trips(clients: usize, request: usize, reply: usize, rounds: u64) -> Result<(f64, f64, u64)> {
-    let mut connections = connections(clients)?;
+fn round_trips<S: Read + Write>(
+    mut connections: Vec<(S, S)>,
+    request: usize,
+    reply: usize,
+    rounds: u64,
+) -> Result<(f64, f64, u64)> {
     let mut buffer = vec![b'q'; request.max(reply)];
     let (start, busy) = (Instant::now(), processor()?);
     for _ in 0..rounds {
@@ -56,7 +74,7 @@ fn round_trips(clients: usize, request: usize, reply: usize, rounds: u64) -> Res
             fill(client, &mut buffer[..reply])?;
         }
     }
-    Ok((start.elapsed().as_secs_f64(), processor()? - busy, 2 * clients as u64 * rounds))
+    Ok((start.elapsed().as_secs_f64(), processor()? - busy, 2 * connections.len() as u64 * rounds))
 }
 
 /// As many writes as fit, then as many reads as there is something to read.
@@ -132,7 +150,7 @@ fn bulk(writes: u64) -> Result<(f64, f64, u64)> {
 }
 
 /// Reads until the buffer is full.
-fn fill(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> Result<()> {
     let mut length = 0;
     while length < buffer.len() {
         match stream.read(&mut buffer[length..]) {
