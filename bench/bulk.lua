@@ -16,7 +16,7 @@ local received = 0
 coroutine.wrap(function ()
   local stream = assert(server:accept())
   server:close()
-  local buffer = memory.create(262144)
+  local buffer = memory.create(#data)
   while true do
     local count = stream:read(buffer)
     if not count then break end

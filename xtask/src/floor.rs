@@ -135,7 +135,7 @@ fn bulk(writes: u64) -> Result<(f64, f64, u64)> {
     let data = vec![b'x'; 1 << 20];
     let (start, busy) = (Instant::now(), processor()?);
     let writer = std::thread::spawn(move || (0..writes).try_for_each(|_| client.write_all(&data)));
-    let (mut buffer, mut received) = (vec![0; 1 << 18], 0);
+    let (mut buffer, mut received) = (vec![0; 1 << 20], 0);
     loop {
         match server.read(&mut buffer)? {
             0 => break,
