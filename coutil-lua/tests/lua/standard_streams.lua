@@ -389,6 +389,34 @@ S.test("a child that makes the streams blocking disturbs nothing [30 D9]", "{ re
 
 -- The objects -----------------------------------------------------------------------------------
 
+S.test("each state has objects of its own, and closes only those [30 D10]", "printf 'one\ntwo\n' | @ 2>$DIR/err | cat", [[
+  start()
+  local threads = require "coutil.threads"
+  local pool = threads.create(2)
+  local chunk = [=[
+    require "_G"
+    local system, coroutine, name = require "coutil.system", require "coroutine", ...
+    assert(getmetatable(system.stdin).__name == "coutil:pipeshare")
+    local done
+    coroutine.wrap(function () done = system.stdout:write(name .. "\n") end)()
+    system.run()
+    assert(done == true and system.stdin:close() and system.stdout:close())
+  ]=]
+  for i = 1, 8 do assert(pool:dostring(chunk, "=task", "t", "task " .. i)) end
+  pool:close()
+  eq(await(take, system.stdin), "one\ntwo\n")
+  eq(await(system.stdout.write, system.stdout, "main\n"), true)
+  eq(system.stdout:close(), true)
+  io.write("io\n")
+  io.flush()
+]], function (out)
+  local lines = {}
+  for line in out:gmatch "[^\n]+" do table.insert(lines, line) end
+  T.eq(table.concat(lines, ",", 9), "main,io")
+  table.sort(lines)
+  T.eq(table.concat(lines, ","), "io,main,task 1,task 2,task 3,task 4,task 5,task 6,task 7,task 8")
+end)
+
 T.test_if(linux and T.interpreter(), "no /proc", "the objects hold nothing back, and are collected [30 D11] [30 D10]", function ()
   T.eq(S.run("{ read x <$DIR/gate; } | @ 2>&1 | cat", [[
     local before = count()
