@@ -15,7 +15,7 @@ use crate::suspend::{self, Await};
 use coutil_system::core::OpId;
 use coutil_system::{Error, Result};
 use mlua::ffi;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 
 const PLACES: usize = 4;
 const THREAD: usize = 1;
@@ -157,6 +157,16 @@ pub(crate) unsafe fn push_raised(L: *mut lua_State, error: Error) -> c_int {
     unsafe {
         ffi::lua_pushlightuserdata(L, (&raw const RAISED).cast_mut().cast());
         super::push_message(L, error);
+        2
+    }
+}
+
+/// As [`push_raised`], of a text. [-0, +2] Raises for memory.
+pub(crate) unsafe fn push_raised_text(L: *mut lua_State, text: &CStr) -> c_int {
+    // SAFETY: two slots are free.
+    unsafe {
+        ffi::lua_pushlightuserdata(L, (&raw const RAISED).cast_mut().cast());
+        ffi::lua_pushstring(L, text.as_ptr());
         2
     }
 }
