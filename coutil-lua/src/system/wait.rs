@@ -302,7 +302,9 @@ impl System {
             // Also one that it did not begin to wait for.
             self.core.abandon_child(child);
         }
-        self.files.loans.give_up(op);
+        if !self.core.is_foreign() {
+            self.files.loans.give_up(op);
+        }
         self.core.cancel_as(op, Some(waiter.thread as usize));
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         self.ended(waiter.thread, op);
