@@ -32,6 +32,51 @@ fn lua() -> Result<Lua> {
     Ok(lua)
 }
 
+/// [90 5.3] [90 1.1] A child does not wait for a write that a thread of its parent is in the middle of.
+#[test]
+fn a_forked_child_closes_its_state_while_its_parent_writes() -> Result<()> {
+    const LENGTH: u64 = 64 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut in_the_middle = 0;
+    for _ in 0..50 {
+        let lua = lua()?;
+        lua.globals().set("text", lua.create_string(vec![b'x'; LENGTH as usize])?)?;
+        let path: String = lua
+            .load(
+                r#"
+                local path, file = system.maketemp((os.getenv("TMPDIR") or "/tmp") .. "/coutil-fork-", "~fo")
+                start(function () file:write(text) end)
+                return path
+                "#,
+            )
+            .eval()?;
+        let written = std::fs::File::open(&path)?;
+        std::fs::remove_file(&path)?;
+        while written.metadata()?.len() == 0 {
+            std::thread::yield_now();
+        }
+        // SAFETY: the child only closes its state, or is ended by a signal, and leaves by `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: as above.
+            unsafe {
+                libc::alarm(30);
+                drop(lua);
+                libc::_exit(0);
+            }
+        }
+        in_the_middle += usize::from(written.metadata()?.len() < LENGTH);
+        let mut status = 0;
+        // SAFETY: the child is ours.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0, "the child waited");
+        if in_the_middle == 3 {
+            return Ok(());
+        }
+    }
+    panic!("no write lasted long enough");
+}
+
 /// [90 5.3] [90 5.5] A child closes all that it inherited, and the parent serves on.
 #[test]
 fn a_forked_child_does_not_disturb_its_parent() -> Result<()> {

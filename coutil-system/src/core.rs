@@ -320,6 +320,7 @@ impl<W> Loop<W> {
         T: Send + 'static,
     {
         self.poller()?;
+        self.forget_signal(op);
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.park(op);
         let (runnable, mut task) = crate::pool::prepare(call);

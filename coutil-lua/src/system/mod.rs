@@ -147,6 +147,14 @@ pub(crate) struct System {
     pub(crate) senders: FxHashMap<usize, *mut address::Address>,
 }
 
+impl Drop for System {
+    fn drop(&mut self) {
+        if self.core.is_foreign() {
+            self.files.loans.leave();
+        }
+    }
+}
+
 impl System {
     pub(crate) fn new() -> Self {
         Self {

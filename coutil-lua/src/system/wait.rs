@@ -15,7 +15,7 @@ use crate::suspend::{self, Await};
 use coutil_system::core::OpId;
 use coutil_system::{Error, Result};
 use mlua::ffi;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 
 const PLACES: usize = 4;
 const THREAD: usize = 1;
@@ -159,6 +159,16 @@ pub(crate) unsafe fn push_raised(L: *mut lua_State, error: Error) -> c_int {
     unsafe {
         ffi::lua_pushlightuserdata(L, (&raw const RAISED).cast_mut().cast());
         super::push_message(L, error);
+        2
+    }
+}
+
+/// As [`push_raised`], of a text. [-0, +2] Raises for memory.
+pub(crate) unsafe fn push_raised_text(L: *mut lua_State, text: &CStr) -> c_int {
+    // SAFETY: two slots are free.
+    unsafe {
+        ffi::lua_pushlightuserdata(L, (&raw const RAISED).cast_mut().cast());
+        ffi::lua_pushstring(L, text.as_ptr());
         2
     }
 }
@@ -335,7 +345,9 @@ impl System {
             // Also one that it did not begin to wait for.
             self.core.abandon_child(child);
         }
-        self.files.loans.give_up(op);
+        if !self.core.is_foreign() {
+            self.files.loans.give_up(op);
+        }
         self.core.cancel_as(op, Some(waiter.thread as usize));
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         self.ended(waiter.thread, op);

@@ -424,6 +424,27 @@ T.test("failures on a file that exists leave it alone, too [60 5.5] [60 1.2.8]",
   end
 end)
 
+T.test("more results than a stack has room for are an error of the call, and the loop goes on [00 9] [60 1.1.4]", function ()
+  local text = "stack overflow (too many values)"
+  local many = 1000000
+  local prefix = F.fresh()
+  local calls = {
+    function (mode) return system.fileinfo(path, mode .. ("B"):rep(many)) end,
+    function (mode) return system.fileinfo(path, mode .. ("Bp"):rep(many / 2)) end,
+    function (mode) return file:info(mode .. ("B"):rep(many)) end,
+    function (mode) return system.maketemp(prefix, mode .. ("fo"):rep(many / 2)) end,
+  }
+  for _, call in ipairs(calls) do
+    for _, mode in ipairs { "~", "" } do
+      local ok, message = coroutine.resume(coroutine.create(call), mode)
+      T.eq(ok, false)
+      T.eq(message:find(text, 1, true) ~= nil, true, message)
+      T.eq(run(), false)
+    end
+  end
+  T.eq(F.sh("ls -d " .. F.quote(prefix) .. "* 2>/dev/null | wc -l"), "0")
+end)
+
 T.test("nothing that failed changed the file, or left anything pending [60 5.5] [00 1.4.3]", function ()
   T.eq(run(), false)
   T.eq(F.get(path), "contents")

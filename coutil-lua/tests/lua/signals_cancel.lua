@@ -233,6 +233,8 @@ T.test_if(can_see, "no /proc", "until the resumed one ends, yields, or waits for
     { "suspend", function () suspend(.001) end, true },
     { "no delay", function () suspend() end, true },
     { "execute", function () execute("true") end, true },
+    { "a file", function () system.fileinfo("/", "M") end, true },
+    { "random bytes", function () system.random(require "memory".create(8)) end, true },
     { "another signal", function () awaitsig("winresize") end, true },
   }
   for _, ending in ipairs(endings) do

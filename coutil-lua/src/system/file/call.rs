@@ -3,6 +3,7 @@
 //! A function checks its arguments and gives what makes the call: a closure that is `Copy`, so that nothing with a destructor
 //! is in a frame that Lua may leave by an error. What owns its memory is made inside.
 
+use crate::raw::error::{AWAIT, raise_text};
 use crate::raw::{c_int, guard, lua_State};
 use crate::state::StateRef;
 use crate::suspend::{Await, check_yieldable};
@@ -12,7 +13,7 @@ use crate::system::{System, push_failure};
 use coutil_system::Result;
 use coutil_system::core::OpId;
 use mlua::ffi;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::future::Future;
 use std::mem::needs_drop;
 
@@ -24,6 +25,24 @@ pub(super) unsafe fn check_manner(L: *mut lua_State, blocking: bool) {
             check_yieldable(L);
         }
     }
+}
+
+/// `too many values` unless there is room for so many results. By `run` nothing more can be raised about them. Raises.
+pub(super) unsafe fn check_results(L: *mut lua_State, count: usize) {
+    // SAFETY: the text is static.
+    unsafe {
+        if !has_room(L, count) {
+            raise_text(L, AWAIT, TOO_MANY);
+        }
+    }
+}
+
+pub(super) const TOO_MANY: &CStr = c"stack overflow (too many values)";
+
+/// Whether there is room for so many results, and for some more values. [-0, +0]
+pub(super) unsafe fn has_room(L: *mut lua_State, count: usize) -> bool {
+    // SAFETY: it takes any size.
+    unsafe { c_int::try_from(count).is_ok_and(|count| ffi::lua_checkstack(L, count.saturating_add(40)) != 0) }
 }
 
 /// How an await function of files waits, with the stack indices of what it works on.

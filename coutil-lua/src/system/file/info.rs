@@ -2,14 +2,16 @@
 
 use super::as_path;
 use super::bits::bit;
-use super::call::{check_manner, operation, perform_or_raise, perform_steps};
+use super::call::{
+    TOO_MANY, check_manner, check_results, has_room, operation, perform_or_raise, perform_steps,
+};
 use super::mode::{Blame, check_text, misplaced, prefix};
 use super::object::check_open;
 use crate::raw::{c_int, lua_State};
 use crate::state::StateRef;
 use crate::system::System;
 use crate::system::task::Output;
-use crate::system::wait::{push_nothing, push_raised};
+use crate::system::wait::{push_nothing, push_raised, push_raised_text};
 use coutil_system::fs::{self, FileSystem, Info};
 use coutil_system::{Error, Result, unblock};
 use mlua::ffi;
@@ -127,12 +129,13 @@ impl Output for Found {
             if let Some(error) = self.failed {
                 return push_raised(L, error);
             }
-            let count = self.letters.len() as c_int;
-            ffi::luaL_checkstack(L, count + 8, c"too many values".as_ptr());
+            if !has_room(L, self.letters.len()) {
+                return push_raised_text(L, TOO_MANY);
+            }
             for letter in &self.letters {
                 self.push_letter(L, *letter);
             }
-            count
+            self.letters.len() as c_int
         }
     }
 }
@@ -156,6 +159,7 @@ pub(super) unsafe extern "C-unwind" fn info(L: *mut lua_State) -> c_int {
         }
         check_manner(L, mode.blocking);
         let path = check_text(L, 1);
+        check_results(L, mode.rest.len());
         let begin =
             move || (Found { letters: mode.rest.to_vec(), ..Found::default() }, as_path(path).to_owned());
         if mode.blocking {
@@ -206,6 +210,7 @@ pub(super) unsafe extern "C-unwind" fn file_info(L: *mut lua_State) -> c_int {
         if mode.rest.is_empty() {
             return push_nothing(L);
         }
+        check_results(L, mode.rest.len());
         perform_or_raise(L, state, mode.blocking, operation(1, 0), move |system: &mut System| {
             let file = system.files.share(id);
             let letters = mode.rest.to_vec();

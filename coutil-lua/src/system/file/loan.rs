@@ -113,6 +113,11 @@ impl Loans {
         Some(lent.loan.clone())
     }
 
+    /// In a child of a fork: the threads that look at texts are not there, nor do they give locks back.
+    pub(crate) fn leave(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.list));
+    }
+
     /// Nobody waits for an operation any more.
     pub(crate) fn give_up(&mut self, op: OpId) {
         for lent in &self.list {

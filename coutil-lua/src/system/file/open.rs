@@ -2,7 +2,7 @@
 
 use super::as_path;
 use super::bits::check_permissions;
-use super::call::{check_manner, operation, perform};
+use super::call::{check_manner, check_results, has_room, operation, perform};
 use super::mode::{Blame, check_text, letters, misplaced, opt_text, prefix};
 use super::object::{open as give, push_closed};
 use crate::raw::error::AWAIT;
@@ -10,8 +10,8 @@ use crate::raw::{args, c_int, lua_State};
 use crate::state::StateRef;
 use crate::system::task::Output;
 use crate::system::{System, push_failure};
-use coutil_system::Result;
 use coutil_system::fs::{self, Create, File, OpenOptions};
+use coutil_system::{Error, Result};
 use mlua::ffi;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -87,8 +87,10 @@ impl Output for Made {
                 Err(error) => return push_failure(L, *error),
             };
             let path = path.as_os_str().as_bytes();
-            let count = self.letters.len() as c_int;
-            ffi::luaL_checkstack(L, count + 8, c"too many values".as_ptr());
+            let count = self.letters.len();
+            if !has_room(L, count) {
+                return push_failure(L, Error::from_code(libc::ENOMEM));
+            }
             let base = ffi::lua_gettop(L);
             let (mut path_at, mut file_at, mut opened) = (0, 0, std::ptr::null_mut());
             for letter in &self.letters {
@@ -136,6 +138,7 @@ pub(super) unsafe extern "C-unwind" fn make_temporary(L: *mut lua_State) -> c_in
             }
         }
         check_manner(L, mode.blocking);
+        check_results(L, mode.rest.len());
         perform(L, state, mode.blocking, operation(0, 0), move |_: &mut System| {
             let (name, letters) = (as_path(name).to_owned(), mode.rest.to_vec());
             move || {
