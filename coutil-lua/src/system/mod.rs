@@ -124,6 +124,9 @@ pub(crate) struct System {
     /// The operation that a coroutine is about to start.
     #[cfg(feature = "lua51")]
     pub(crate) preparing: OpId,
+    /// Operations with a guard that coroutines are about to start, the last one first.
+    #[cfg(any(feature = "lua54", feature = "lua55"))]
+    pub(crate) prepared: Vec<OpId>,
     /// The operation that the loop is about to deliver, until its coroutine is resumed.
     pub(crate) current: OpId,
     /// Whether `system.run` is on the stack.
@@ -164,6 +167,8 @@ impl System {
             delivering: Delivering::NONE,
             #[cfg(feature = "lua51")]
             preparing: OpId::NONE,
+            #[cfg(any(feature = "lua54", feature = "lua55"))]
+            prepared: Vec::new(),
             current: OpId::NONE,
             running: false,
             cancelled: 0,

@@ -82,6 +82,8 @@ unsafe fn start(L: *mut lua_State, frame: c_int) {
         push_reset(L);
         #[cfg(feature = "lua51")]
         wait::drop_orphan(L, state);
+        #[cfg(any(feature = "lua54", feature = "lua55"))]
+        wait::drop_orphans(L, state);
     }
 }
 

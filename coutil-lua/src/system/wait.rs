@@ -535,6 +535,30 @@ pub(crate) unsafe fn drop_orphan(L: *mut lua_State, state: StateRef) {
     }
 }
 
+/// As [`drop_orphan`] of 5.1: a coroutine that dies in between, as by the error of a hook, has its guard closed only when somebody
+/// closes it. Those that are about to start are told from it by their status. [-0, +0] Never raises.
+#[cfg(any(feature = "lua54", feature = "lua55"))]
+#[inline]
+pub(crate) unsafe fn drop_orphans(L: *mut lua_State, state: StateRef) {
+    // SAFETY: the coroutine of an operation is anchored.
+    unsafe {
+        while let Some(op) = state.touch(|state| {
+            let system = state.system();
+            let op = *system.prepared.last()?;
+            // One that is closed has ended its operation.
+            let dead = system
+                .core
+                .waiter(op)
+                .is_none_or(|waiter| !matches!(ffi::lua_status(waiter.thread), ffi::LUA_OK | ffi::LUA_YIELD));
+            if dead { system.prepared.pop() } else { None }
+        }) {
+            if state.touch(|state| state.system().core.waiter(op).is_some()) {
+                cancel(L, state, op);
+            }
+        }
+    }
+}
+
 /// Takes an operation for the running coroutine: the one that is being delivered to it, or a new one. It is held. Raises for
 /// memory.
 #[inline]
@@ -563,6 +587,8 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
             None => {
                 #[cfg(feature = "lua51")]
                 drop_orphan(L, state);
+                #[cfg(any(feature = "lua54", feature = "lua55"))]
+                drop_orphans(L, state);
                 let ready = state.touch(|state| {
                     let system = state.system();
                     let index = system.core.next_index();
@@ -588,6 +614,10 @@ unsafe fn take(L: *mut lua_State, state: StateRef, operation: &Operation) -> OpI
                     #[cfg(feature = "lua51")]
                     {
                         system.preparing = op;
+                    }
+                    #[cfg(any(feature = "lua54", feature = "lua55"))]
+                    if operation.what.is_guarded() {
+                        system.prepared.push(op);
                     }
                     op
                 });
@@ -694,6 +724,8 @@ pub(crate) unsafe fn suspend_prepared<A: Await>(
                 {
                     system.preparing = OpId::NONE;
                 }
+                #[cfg(any(feature = "lua54", feature = "lua55"))]
+                system.prepared.pop_if(|prepared| *prepared == op);
                 #[cfg(any(feature = "lua51", feature = "luajit"))]
                 if let Some(former) = system.threads.insert(L, op)
                     && former != op

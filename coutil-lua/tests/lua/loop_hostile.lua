@@ -108,6 +108,24 @@ function ()
   T.reports() -- the hook's, in coroutines that the loop resumed
 end)
 
+T.test_if(not jit, "its hooks are those of all coroutines", "a coroutine that dies as a wait begins is let go [30 A3]", function ()
+  for count = 1, 30 do
+    T.eq(T.collected(function (watch)
+      local co = coroutine.create(function () suspend(.001) end)
+      watch(co)
+      local n = 0
+      debug.sethook(co, function ()
+        n = n + 1
+        if n == count then error("hooked", 0) end
+      end, "cr")
+      coroutine.resume(co)
+      T.eq(run(), false)
+      T.eq(run(), false)
+      T.reports() -- the hook's, in coroutines that the loop resumed
+    end), true, count)
+  end
+end)
+
 T.test("a hook that waits in another coroutine while a wait begins [00 1.3.4]", function ()
   local passive, client = expecting()
   for count = 1, 30 do
