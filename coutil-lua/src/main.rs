@@ -1,26 +1,32 @@
 //! The command `coutil SCRIPT [ARGS]`: an interpreter with the library in it.
+//!
+//! It begins as a C program does, as `lua` is one. What Rust has done before its own `main` is not for an interpreter: SIGPIPE
+//! would be ignored, standard streams that are closed opened, and a thread for which there is no memory end the process.
+#![no_main]
 
 #[cfg(any(feature = "lua54", feature = "lua55"))]
 #[allow(non_snake_case)]
 mod warning;
 
 use coutil_lua::mlua::{Function, Lua, LuaOptions, Result, StdLib, Value};
-use std::ffi::OsString;
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 
 const USAGE: &str = "usage: coutil [--bare] SCRIPT [ARGS]    run a Lua script (- for standard input)
        coutil --version                print the version
 
 --bare leaves the library out: an interpreter as any other, which finds modules on its paths only";
 
-fn main() -> ExitCode {
-    // As `lua` has it: a script whose output nobody reads ends quietly. Rust ignores the signal at start-up.
-    // SAFETY: no other thread runs yet, and no handler is installed.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+#[unsafe(no_mangle)]
+extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    // SAFETY: so many texts there are.
+    let text = |index| unsafe { CStr::from_ptr(*argv.add(index)) };
+    command((0..argc as usize).map(|index| OsStr::from_bytes(text(index).to_bytes()).to_owned()).collect())
+}
 
-    let mut args: Vec<OsString> = std::env::args_os().collect();
+/// The exit status.
+fn command(mut args: Vec<OsString>) -> c_int {
     let bare = args.get(1).is_some_and(|arg| arg == "--bare");
     if bare {
         args.remove(1);
@@ -28,24 +34,24 @@ fn main() -> ExitCode {
     match args.get(1).map(|arg| arg.as_bytes()) {
         None => {
             eprintln!("{USAGE}");
-            return ExitCode::from(2);
+            return 2;
         }
         Some(b"--help" | b"-h") => {
             println!("{USAGE}");
-            return ExitCode::SUCCESS;
+            return 0;
         }
         Some(b"--version" | b"-v") => {
             println!("coutil {} ({})", env!("CARGO_PKG_VERSION"), coutil_lua::LUA_VERSION);
-            return ExitCode::SUCCESS;
+            return 0;
         }
         Some(_) => {}
     }
     match run(&args, bare) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(true) => 0,
+        Ok(false) => 1,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "coutil: {error}");
-            ExitCode::FAILURE
+            1
         }
     }
 }
