@@ -5,6 +5,7 @@ use super::openers::{OPENERS, open_package};
 use super::shared::{Context, Shared};
 use super::transfer::{Transfer, Value};
 use crate::raw::{c_int, compat, lua_CFunction, lua_State};
+use crate::state::StateRef;
 use coutil_threads::Handle;
 use mlua::ffi;
 use std::cell::Cell;
@@ -290,6 +291,7 @@ impl Independent {
                 pool,
                 chunk: std::ptr::null_mut(),
                 idle: Cell::new(false),
+                owns: Cell::new(false),
             };
             let mut this = Self { main, chunk: std::ptr::null_mut(), context: Box::new(context) };
             copy_panic(L, main);
@@ -378,6 +380,24 @@ impl Independent {
             let values = Transfer::take(self.chunk, bottom + first);
             ffi::lua_settop(self.chunk, bottom);
             values
+        }
+    }
+
+    /// Closes it: on a thread of its own if that may wait for others, which the root state waits for when it ends.
+    pub(crate) fn end(self) {
+        // SAFETY: nobody runs in it. It has the library if it has made such things, so nothing is allocated.
+        let waits = self.context.owns.get()
+            && unsafe {
+                StateRef::find(self.main).is_some_and(|state| {
+                    state.touch(|state| {
+                        let related = &state.system().related;
+                        !related.coroutines.is_empty() || related.pools.iter().any(Option::is_some)
+                    })
+                })
+            };
+        if waits {
+            let shared = Arc::clone(&self.context.shared);
+            shared.end_apart(self);
         }
     }
 
