@@ -23,10 +23,29 @@ pub(crate) struct Independent {
 // of ours, is bound to a thread. What it shares with other states is `Send` and `Sync` (`Shared`, `Handle`).
 unsafe impl Send for Independent {}
 
+/// So many states are closed inside of each other by one thread.
+const MOST_CLOSED: u32 = 16;
+
 impl Drop for Independent {
     fn drop(&mut self) {
+        thread_local! {
+            /// How many states this thread closes, each in the end of another.
+            static DEPTH: Cell<u32> = const { Cell::new(0) };
+        }
+        let depth = DEPTH.get();
+        let main = self.main as usize;
         // SAFETY: nobody runs in it. The context is dropped afterwards.
-        unsafe { ffi::lua_close(self.main) }
+        let close = move || unsafe { ffi::lua_close(main as *mut lua_State) };
+        // A state may own one that owns one, and so on: the stack must not end before that.
+        let apart = depth >= MOST_CLOSED
+            && std::thread::scope(|scope| {
+                std::thread::Builder::new().stack_size(super::STACK).spawn_scoped(scope, close).is_ok()
+            });
+        if !apart {
+            DEPTH.set(depth + 1);
+            close();
+            DEPTH.set(depth);
+        }
     }
 }
 
