@@ -158,6 +158,62 @@ fn a_forked_child_does_not_disturb_its_parent() -> Result<()> {
     Ok(())
 }
 
+/// [90 5.3] Pools and state coroutines have no threads in a child: it ends without waiting for them.
+#[test]
+fn a_forked_child_does_not_wait_for_threads_that_it_has_not() -> Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let lua = lua()?;
+    lua.load(
+        r#"
+        local threads, states = require "coutil.threads", require "coutil.coroutine"
+        channel = require "coutil.channel"
+        pool, other = threads.create(2), threads.create(1)
+        -- One task runs, one waits, and a state coroutine runs.
+        text = [[
+            require "_G"
+            local name = ...
+            local channel = require "coutil.channel"
+            local begun, go = channel.create(name .. " begun"), channel.create(name)
+            repeat until go:sync("in")
+        ]]
+        assert(pool:dostring(text, nil, nil, "task"))
+        assert(pool:dostring "require 'coroutine'.yield('waits', 'in')")
+        co = assert(states.load(text))
+        start(function () ended = system.resume(co, "state") end)
+        local names
+        repeat names = channel.getnames() until names["task begun"] and names["state begun"] and names.waits
+        repeat until pool:count("s") == 1
+        "#,
+    )
+    .exec()?;
+    // SAFETY: the child only runs what follows, in its one thread. It is ended if it hangs.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: plain system calls.
+        unsafe { libc::alarm(60) };
+        let result = lua.load("assert(other:close()) co = nil collectgarbage()").exec();
+        drop(lua);
+        // SAFETY: nothing of the parent's is run on the way out.
+        unsafe { libc::_exit(if result.is_ok() { 0 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: the child is ours.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0, "the child failed");
+    lua.load(
+        r#"
+        start(function ()
+            for _, name in ipairs { "task", "state", "waits" } do
+                system.awaitch(channel.create(name), "out")
+            end
+        end)
+        assert(system.run() == false and ended == true)
+        assert(pool:close() and other:close())
+        "#,
+    )
+    .exec()
+}
+
 /// Sets the limit of descriptors to what is open now, and gives the former back when dropped.
 struct NoDescriptors(libc::rlimit);
 

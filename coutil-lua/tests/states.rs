@@ -234,3 +234,37 @@ fn c_functions_keep_their_values_over_yields() -> Result<()> {
     )
     .exec()
 }
+
+/// A long chain of states, each of which owns the next one, is closed on any stack. [20 1.14]
+#[test]
+fn a_long_chain_of_states_is_closed() {
+    let body = || {
+        lua()
+            .unwrap()
+            .load(
+                r#"
+                local states, system = require "coutil.coroutine", require "coutil.system"
+                local channel = require "coutil.channel"
+                local text = [[
+                    local text, count = ...
+                    if count == 0 then
+                        last = require "coutil.channel".create "the last one"
+                        return
+                    end
+                    local co = require "coutil.coroutine".load(text)
+                    local system, coroutine = require "coutil.system", require "coroutine"
+                    coroutine.wrap(function () system.resume(co, text, count - 1) end)()
+                    coroutine.yield()
+                ]]
+                local co = states.load(text)
+                coroutine.wrap(function () system.resume(co, text, 300) end)()
+                system.run()
+                repeat until channel.getnames()["the last one"]
+                "#,
+            )
+            .exec()
+            .unwrap();
+    };
+    let thread = thread::Builder::new().stack_size(1 << 20).spawn(body).unwrap();
+    thread.join().unwrap();
+}

@@ -49,9 +49,17 @@ pub(crate) struct Inner {
     pub(crate) changed: Condvar,
     pub(crate) name: String,
     pub(crate) stack_size: Option<usize>,
+    /// The process whose threads they are.
+    process: u32,
 }
 
 impl Inner {
+    /// Whether this is a child of the process that made the pool: it has none of the threads, the lock may be held for ever, and
+    /// tasks may have been left in the middle.
+    fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,6 +138,7 @@ impl Builder {
             changed: Condvar::new(),
             name,
             stack_size,
+            process: std::process::id(),
         };
         let pool = Pool { handle: Handle { inner: Arc::new(inner) } };
         if let Err(error) = pool.resize(size, true) {
@@ -168,9 +177,14 @@ impl Pool {
     /// threads then) are dropped; those that are suspended are in the result. Until then tasks can be added, woken, and the
     /// pool be resized, from elsewhere.
     ///
+    /// In a child of fork(2) there are no threads of the pool: there this does nothing, and the tasks are never dropped.
+    ///
     /// A task of the pool itself must not call this: it would wait for itself.
     pub fn close(&self) -> Suspended {
         let inner = &self.handle.inner;
+        if inner.is_foreign() {
+            return Suspended { tasks: Vec::new() };
+        }
         let mut state = inner.lock();
         while !(state.tasks.is_empty() || state.threads == 0) {
             state = inner.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -209,6 +223,9 @@ impl Deref for Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if self.handle.inner.is_foreign() {
+            return;
+        }
         self.handle.inner.lock().detached = true;
         self.handle.inner.work.notify_all();
     }

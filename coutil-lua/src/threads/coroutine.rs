@@ -3,7 +3,7 @@
 use super::chunk::{Source, check_file, check_text};
 use super::independent::Independent;
 use super::resume::{Outcome, Run};
-use super::shared::shared;
+use super::shared::{Context, shared};
 use super::transfer::{Role, Transfer};
 use crate::raw::error::DIRECT;
 use crate::raw::{Functions, args, c_int, compat, guard, lua_State};
@@ -67,6 +67,7 @@ unsafe fn make(L: *mut lua_State, source: unsafe fn(*mut lua_State, c_int) -> So
         ffi::luaL_checkstack(L, 10, std::ptr::null());
         let object = compat::new_userdata(L, size_of::<Object>()) as usize;
         set_class(L, Class::Coroutine);
+        Context::owns(L);
         let made = guard(|| {
             let new = Independent::create(L, shared(L, state), &source(L, 1), None)?;
             let mut owned = Owned::default();

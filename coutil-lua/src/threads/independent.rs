@@ -5,6 +5,7 @@ use super::openers::{OPENERS, open_package};
 use super::shared::{Context, Shared};
 use super::transfer::{Transfer, Value};
 use crate::raw::{c_int, compat, lua_CFunction, lua_State};
+use crate::state::StateRef;
 use coutil_threads::Handle;
 use mlua::ffi;
 use std::cell::Cell;
@@ -22,10 +23,29 @@ pub(crate) struct Independent {
 // of ours, is bound to a thread. What it shares with other states is `Send` and `Sync` (`Shared`, `Handle`).
 unsafe impl Send for Independent {}
 
+/// So many states are closed inside of each other by one thread.
+const MOST_CLOSED: u32 = 16;
+
 impl Drop for Independent {
     fn drop(&mut self) {
+        thread_local! {
+            /// How many states this thread closes, each in the end of another.
+            static DEPTH: Cell<u32> = const { Cell::new(0) };
+        }
+        let depth = DEPTH.get();
+        let main = self.main as usize;
         // SAFETY: nobody runs in it. The context is dropped afterwards.
-        unsafe { ffi::lua_close(self.main) }
+        let close = move || unsafe { ffi::lua_close(main as *mut lua_State) };
+        // A state may own one that owns one, and so on: the stack must not end before that.
+        let apart = depth >= MOST_CLOSED
+            && std::thread::scope(|scope| {
+                std::thread::Builder::new().stack_size(super::STACK).spawn_scoped(scope, close).is_ok()
+            });
+        if !apart {
+            DEPTH.set(depth + 1);
+            close();
+            DEPTH.set(depth);
+        }
     }
 }
 
@@ -290,6 +310,7 @@ impl Independent {
                 pool,
                 chunk: std::ptr::null_mut(),
                 idle: Cell::new(false),
+                owns: Cell::new(false),
             };
             let mut this = Self { main, chunk: std::ptr::null_mut(), context: Box::new(context) };
             copy_panic(L, main);
@@ -378,6 +399,24 @@ impl Independent {
             let values = Transfer::take(self.chunk, bottom + first);
             ffi::lua_settop(self.chunk, bottom);
             values
+        }
+    }
+
+    /// Closes it: on a thread of its own if that may wait for others, which the root state waits for when it ends.
+    pub(crate) fn end(self) {
+        // SAFETY: nobody runs in it. It has the library if it has made such things, so nothing is allocated.
+        let waits = self.context.owns.get()
+            && unsafe {
+                StateRef::find(self.main).is_some_and(|state| {
+                    state.touch(|state| {
+                        let related = &state.system().related;
+                        !related.coroutines.is_empty() || related.pools.iter().any(Option::is_some)
+                    })
+                })
+            };
+        if waits {
+            let shared = Arc::clone(&self.context.shared);
+            shared.end_apart(self);
         }
     }
 

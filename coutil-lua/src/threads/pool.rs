@@ -64,6 +64,7 @@ unsafe extern "C-unwind" fn create(L: *mut lua_State) -> c_int {
             object.write(Object { kind: OWN, index: 0 });
             return 1;
         }
+        Context::owns(L);
         let made = guard(|| {
             // What a closed pool leaves is kept for relatives.
             shared(L, state);

@@ -41,6 +41,8 @@ pub(crate) struct Run {
     stage: Mutex<Stage>,
     ended: Condvar,
     ender: Ender,
+    /// The process whose thread runs it.
+    process: u32,
 }
 
 impl Run {
@@ -95,8 +97,13 @@ impl Run {
         }
     }
 
-    /// Waits until it has ended, or withdraws it; the state ends then.
-    pub(crate) fn wait(&self) {
+    /// Waits until it has ended, or withdraws it; the state ends then. In a child of a fork nobody runs it, and the state stays as
+    /// it was left.
+    pub(crate) fn wait(self: &Arc<Self>) {
+        if self.process != std::process::id() {
+            std::mem::forget(Arc::clone(self));
+            return;
+        }
         self.withdraw();
         let mut stage = self.stage();
         while matches!(*stage, Stage::Running) {
@@ -198,7 +205,12 @@ fn start(system: &mut System, op: OpId, object: usize) -> Result<()> {
     let Some(Running::Values(values)) = system.tasks.take_running(op) else { return Ok(()) };
     let Some(owned) = system.related.coroutines.get_mut(&object) else { return Ok(()) };
     let Some(state) = owned.state.take() else { return Ok(()) };
-    let run = Arc::new(Run { stage: Mutex::new(Stage::Queued(state, values)), ended: Condvar::new(), ender });
+    let run = Arc::new(Run {
+        stage: Mutex::new(Stage::Queued(state, values)),
+        ended: Condvar::new(),
+        ender,
+        process: std::process::id(),
+    });
     owned.run = Some(Arc::clone(&run));
     let scheduled = Arc::clone(&run);
     let spawned = runners().spawn(async move { scheduled.execute() });

@@ -24,22 +24,33 @@ enum Stage {
 
 /// A chunk that a pool runs. When it has ended its state is closed, by the same thread.
 pub(crate) struct Task {
-    state: Independent,
+    /// `None` when the chunk has ended.
+    state: Option<Independent>,
     stage: Stage,
+}
+
+impl Drop for Task {
+    /// One whose chunk has not ended may be dropped by whoever met it after its pool was closed. That may be a descendant, whose
+    /// end the state waits for; and to meet somebody does not wait.
+    fn drop(&mut self) {
+        if let Some(state) = self.state.take() {
+            state.end();
+        }
+    }
 }
 
 impl Task {
     pub(crate) fn new(state: Independent, values: Transfer) -> Self {
-        Self { state, stage: Stage::Resume(values, None) }
+        Self { state: Some(state), stage: Stage::Resume(values, None) }
     }
 
     /// The chunk has yielded so many values.
-    fn yielded(&mut self, count: c_int, waker: &Waker) -> Stage {
+    fn yielded(state: &mut Independent, count: c_int, waker: &Waker) -> Stage {
         if count == 0 {
             waker.wake_by_ref();
             return Stage::Resume(Transfer::default(), None);
         }
-        let stage = match self.begin(count) {
+        let stage = match Self::begin(state, count) {
             Ok(Some(mut exchange)) => match exchange.take(Some(waker.clone())) {
                 Some(values) => Stage::Resume(values, Some(true)),
                 None => return Stage::Exchange(exchange),
@@ -53,8 +64,8 @@ impl Task {
     }
 
     /// Begins the exchange that was asked for, if one was. Takes the values off.
-    fn begin(&mut self, count: c_int) -> Result<Option<Exchange>, Vec<u8>> {
-        let chunk = self.state.chunk;
+    fn begin(state: &mut Independent, count: c_int) -> Result<Option<Exchange>, Vec<u8>> {
+        let chunk = state.chunk;
         // SAFETY: the values are there; numbers have become strings. Nothing here raises.
         let (name, endpoint) = unsafe {
             let first = ffi::lua_gettop(chunk) - count + 1;
@@ -81,7 +92,7 @@ impl Task {
             };
             (name, endpoint)
         };
-        let values = self.state.take(count, 3);
+        let values = state.take(count, 3);
         let endpoint = endpoint?;
         let values = values.map_err(|refused| match refused {
             Refused::Memory => b"not enough memory".to_vec(),
@@ -91,14 +102,14 @@ impl Task {
                 format!("unable to transfer argument #{} (got {got})", index + 2).into_bytes()
             }
         })?;
-        Ok(Some(self.state.context.shared.channels.exchange(name, endpoint, values)))
+        Ok(Some(state.context.shared.channels.exchange(name, endpoint, values)))
     }
 
     /// Has the loop of the state wake the task. False if something came for it meanwhile.
-    fn leave_loop(&self, waker: &Waker) -> bool {
+    fn leave_loop(state: &Independent, waker: &Waker) -> bool {
         // SAFETY: nobody runs in the state, which has the library, as `run` yielded.
         unsafe {
-            let Some(state) = StateRef::find(self.state.main()) else { return false };
+            let Some(state) = StateRef::find(state.main()) else { return false };
             state.touch(|state| state.system().core.leave(waker.clone()))
         }
     }
@@ -119,18 +130,20 @@ impl Future for Task {
                 },
                 Stage::Idle => (Transfer::default(), None),
             };
-            let (stop, count) = this.state.resume(&values, success);
+            let Some(state) = &mut this.state else { return Poll::Ready(()) };
+            let (stop, count) = state.resume(&values, success);
             drop(values);
             if stop != Stop::Yielded {
+                drop(this.state.take());
                 return Poll::Ready(());
             }
-            if !this.state.context.idle.take() {
-                this.stage = this.yielded(count, waker);
+            if !state.context.idle.take() {
+                this.stage = Self::yielded(state, count, waker);
                 return Poll::Pending;
             }
-            let _ = this.state.take(count, count + 1);
+            let _ = state.take(count, count + 1);
             this.stage = Stage::Idle;
-            if this.leave_loop(waker) {
+            if Self::leave_loop(state, waker) {
                 return Poll::Pending;
             }
         }

@@ -47,6 +47,36 @@ H.test("the pool is closed, the task is matched once, and destroyed [20 10.12] [
   T.eq(ch:close(), true)
 end)
 
+H.test("the pool is closed, and the task is matched by a descendant that its end waits for [20 7.7.7] [20 1.14]", function ()
+  local descendants = {
+    [[
+      local threads = require "coutil.threads"
+      assert(threads.create(1):dostring(text, nil, nil, name)) ]],
+    [[
+      local co = assert(require "coutil.coroutine".load(text))
+      start(system.resume, co, name) ]],
+  }
+  for _, text in ipairs(descendants) do
+    local name, pool = H.name(), create(1)
+    H.add(pool, [[
+      local name, text = ...
+      kept = channel.create(name .. " kept") ]] .. text .. [[
+      yield(name, "in", "its value") ]], name, H.prelude .. [[
+      local name = ...
+      local go, task, told = channel.create(name .. " go"), channel.create(name), channel.create(name .. " told")
+      repeat until go:sync("in")
+      local ok, value = task:sync("out")
+      repeat until told:sync("out", ok, value) ]])
+    H.reach(pool, "s", 1)
+    T.returns({ true }, pool.resize, pool, 0)
+    H.reach(pool, "a", 0)
+    T.returns({ true }, close, pool)
+    H.meet(name .. " go", "out")
+    T.returns({ true, true, "its value" }, H.meet, name .. " told", "in")
+    H.wait(function () return not channel.getnames()[name .. " kept"] end, "the end of the task")
+  end
+end)
+
 T.test_child("tasks left on channels do not hold up the end [20 1.14.6] [20 10.12] [20 10.13] [20 7.9.2]", function ()
   for _, ending in ipairs { "", "os.exit(7, true)", "os.exit(7)", "pool:close()", "pool:close() os.exit(7, true)" } do
     local out, status = H.child([[
