@@ -278,7 +278,7 @@ T.test("several coroutines are resumed by one delivery, in one pass [40 G10]", f
   T.same(other.got, { "userdef2" })
 end)
 
-T.test_if(P.states and P.proc, "no state coroutines, or no /proc", "awaits in other states are notified [40 G10]", function ()
+T.test_if(P.states and P.sees, "no state coroutines, or nothing tells of handlers", "awaits in other states are notified [40 G10]", function ()
   local text = [[
     local got
     coroutine.wrap(function () got = system.awaitsig("userdef1") end)()
