@@ -75,9 +75,14 @@ T.test("updated refreshes the cached time [30 T5]", function ()
 end)
 
 T.test("epoch is the wall clock with digits below the second [30 T7]", function ()
-  local low = os.time()
-  local now = time("epoch")
-  T.eq(now >= low - 1 and now <= os.time() + 1, true)
+  local close
+  for _ = 1, 10 do -- the clock may be set meanwhile
+    local low = os.time()
+    local now = time("epoch")
+    close = now >= low - 1 and now <= os.time() + 1
+    if close then break end
+  end
+  T.eq(close, true)
   local fractions = 0
   for _ = 1, 20 do
     if time("epoch") % 1 ~= 0 then fractions = fractions + 1 end
