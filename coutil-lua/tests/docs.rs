@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// An example that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A block of Lua, and where it is.
 struct Block {
@@ -40,7 +40,8 @@ impl Block {
 
     /// What its comments say that it prints.
     fn expected(&self) -> String {
-        let lines = self.code.lines().filter_map(|line| line.split_once("-->")).map(|(_, text)| squeeze(text));
+        let lines =
+            self.code.lines().filter_map(|line| line.split_once("-->")).map(|(_, text)| squeeze(text));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
@@ -166,7 +167,8 @@ fn run(block: &Block, command: Command) -> Result<(), String> {
 
 /// Starts a server that echoes, talks to it, and ends it.
 fn echo(block: &Block, port: &str, command: Command) -> Result<(), String> {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let free =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     assert!(block.code.contains(port), "{}: where is port {port}?", block.place());
     let code = block.code.replace(port, &free.port().to_string());
     let folder = scratch();
