@@ -47,7 +47,8 @@ fn stage(sh: &Shell, root: &Path, source: &Path) -> Result<()> {
                 continue;
             }
             sh.create_dir(copy.parent().context("it is in a folder")?)?;
-            if path.extension().is_some_and(|extension| extension == "md") {
+            let name = path.file_name().unwrap_or_default();
+            if name != "SUMMARY.md" && path.extension().is_some_and(|extension| extension == "md") {
                 let text = fs::read_to_string(&path)?;
                 fs::write(&copy, outward(&text, &folder, root, &docs, repository))?;
             } else {
@@ -69,11 +70,17 @@ fn outward(text: &str, folder: &Path, root: &Path, docs: &Path, repository: &str
             for range in links::targets(&line).into_iter().rev() {
                 let target = &line[range.clone()];
                 let path = links::plain(&folder.join(target));
-                if !links::is_foreign(target) && !target.starts_with('#') && !path.starts_with(docs) {
-                    let path = path.strip_prefix(root).unwrap_or(&path).display();
-                    let target = format!("{repository}/blob/main/{path}");
-                    line.replace_range(range, &target);
+                if links::is_foreign(target) || target.starts_with('#') {
+                    continue;
                 }
+                let target = if path.starts_with(docs) {
+                    // What it makes of these pages is the index of the folder.
+                    target.replace("README.md", "index.md")
+                } else {
+                    let path = path.strip_prefix(root).unwrap_or(&path).display();
+                    format!("{repository}/blob/main/{path}")
+                };
+                line.replace_range(range, &target);
             }
         }
         out += &line;
