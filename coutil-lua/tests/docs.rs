@@ -244,3 +244,22 @@ fn the_examples_of_the_documentation_run() {
     assert!(failures.is_empty(), "{} of {ran:?} examples:\n\n{}", failures.len(), failures.join("\n\n"));
     assert!(ran.into_inner() >= blocks.len() / 2, "most examples are for every version");
 }
+
+/// The page of messages has all of them, and no others.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_messages_of_the_manual_are_those_of_the_library() {
+    let page = fs::read_to_string(root().join("docs/manual/errors.md")).expect("the page is there");
+    let mut listed = Vec::new();
+    for line in page.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", number, _, message, ""] = cells[..]
+            && let Ok(number) = number.parse::<i32>()
+        {
+            assert_eq!(format!("`{}`", coutil_system::Error::from_code(number)), message, "{number}");
+            listed.push(number);
+        }
+    }
+    let known = (1..=4095).filter(|number| coutil_system::Error::from_code(*number).message().is_some());
+    assert_eq!(listed, known.collect::<Vec<_>>());
+}
