@@ -8,14 +8,14 @@ local coroutine = {}
 ---@param chunk string|coutil.Memory
 ---@param chunkname? string
 ---@param mode? "t"|"b"|"bt"
----@return coutil.Coroutine|false co
+---@return coutil.Coroutine? co
 ---@return string? message
 function coroutine.load(chunk, chunkname, mode) end
 
 ---Compiles a file, or the standard input, in a new state.
 ---@param path? string
 ---@param mode? "t"|"b"|"bt"
----@return coutil.Coroutine|false co
+---@return coutil.Coroutine? co
 ---@return string? message
 function coroutine.loadfile(path, mode) end
 

@@ -49,7 +49,7 @@ function socket:bind(address) end
 
 ---@param site? "self"|"peer"
 ---@param address? coutil.Address  To be overwritten.
----@return coutil.Address|string|false address
+---@return coutil.Address|string|nil address
 ---@return string? message
 ---@return integer? code
 function socket:getaddress(site, address) end
@@ -70,7 +70,7 @@ function stream:connect(address) end
 ---@param buffer coutil.Memory
 ---@param i? integer
 ---@param j? integer
----@return integer|false count
+---@return integer? count
 ---@return coutil.Socket|string|nil message
 ---@return integer? code
 function stream:read(buffer, i, j) end
@@ -118,7 +118,7 @@ function datagram:connect(address) end
 ---@param i? integer
 ---@param j? integer
 ---@param address? coutil.Address  Becomes that of the sender.
----@return integer|false count
+---@return integer? count
 ---@return boolean|string truncated
 ---@return integer? code
 function datagram:read(buffer, i, j, address) end
@@ -152,7 +152,7 @@ local passive = {}
 function passive:listen(backlog) end
 
 ---@async
----@return coutil.Stream|false stream
+---@return coutil.Stream? stream
 ---@return string? message
 ---@return integer? code
 function passive:accept() end
@@ -176,7 +176,7 @@ local terminal = {}
 ---@param buffer coutil.Memory
 ---@param i? integer
 ---@param j? integer
----@return integer|false count
+---@return integer? count
 ---@return string? message
 ---@return integer? code
 function terminal:read(buffer, i, j) end
@@ -202,7 +202,7 @@ function terminal:shutdown() end
 ---@return integer? code
 function terminal:setmode(mode) end
 
----@return integer|false columns
+---@return integer? columns
 ---@return integer|string rows
 ---@return integer? code
 function terminal:winsize() end
@@ -220,7 +220,7 @@ local file = {}
 ---@param j? integer
 ---@param offset? integer  From 0; without it, the position of the file.
 ---@param mode? "~"
----@return integer|false count
+---@return integer? count
 ---@return string? message
 ---@return integer? code
 function file:read(buffer, i, j, offset, mode) end
@@ -232,7 +232,7 @@ function file:read(buffer, i, j, offset, mode) end
 ---@param j? integer
 ---@param offset? integer  From 0; without it, the position of the file.
 ---@param mode? "~"
----@return integer|false count
+---@return integer? count
 ---@return string? message
 ---@return integer? code
 function file:write(data, i, j, offset, mode) end

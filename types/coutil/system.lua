@@ -97,15 +97,23 @@ function system.address(type, host, port, mode) end
 ---A stream, to connect.
 ---@param type "stream"
 ---@param domain "ipv4"|"ipv6"|"local"|"share"
----@return coutil.Stream|false socket
+---@return coutil.Stream? socket
 ---@return string? message
 ---@return integer? code
 function system.socket(type, domain) end
 
----A socket that accepts connections.
+---A socket that accepts TCP connections.
 ---@param type "passive"
----@param domain "ipv4"|"ipv6"|"local"|"share"
----@return coutil.LocalPassive|coutil.Passive|false socket
+---@param domain "ipv4"|"ipv6"
+---@return coutil.Passive? socket
+---@return string? message
+---@return integer? code
+function system.socket(type, domain) end
+
+---A socket that accepts local connections, at a path.
+---@param type "passive"
+---@param domain "local"|"share"
+---@return coutil.LocalPassive? socket
 ---@return string? message
 ---@return integer? code
 function system.socket(type, domain) end
@@ -113,7 +121,7 @@ function system.socket(type, domain) end
 ---A UDP socket.
 ---@param type "datagram"
 ---@param domain "ipv4"|"ipv6"
----@return coutil.Datagram|false socket
+---@return coutil.Datagram? socket
 ---@return string? message
 ---@return integer? code
 function system.socket(type, domain) end
@@ -123,7 +131,7 @@ function system.socket(type, domain) end
 ---@param name string?
 ---@param service? string|integer
 ---@param mode? string
----@return coutil.Addresses|false addresses
+---@return coutil.Addresses? addresses
 ---@return string? message
 ---@return integer? code
 function system.findaddr(name, service, mode) end
@@ -132,7 +140,7 @@ function system.findaddr(name, service, mode) end
 ---@async
 ---@param address coutil.Address|string|integer
 ---@param mode? string
----@return string|false name
+---@return string? name
 ---@return string? service
 ---@return integer? code
 function system.nameaddr(address, mode) end
@@ -144,7 +152,7 @@ function system.nameaddr(address, mode) end
 ---@param path string
 ---@param mode? string
 ---@param perm? string|integer
----@return coutil.File|false file
+---@return coutil.File? file
 ---@return string? message
 ---@return integer? code
 function system.openfile(path, mode, perm) end
@@ -180,7 +188,7 @@ function system.makedir(path, perm, mode) end
 ---@async
 ---@param prefix string
 ---@param mode? string
----@return string|coutil.File|false
+---@return string|coutil.File|nil
 ---@return any ...
 function system.maketemp(prefix, mode) end
 
@@ -260,7 +268,7 @@ function system.grantfile(path, perm, mode) end
 ---@async
 ---@param program string|coutil.Description
 ---@param ... string
----@return string|false how  `"exit"`, or the name of a signal.
+---@return string? how  `"exit"`, or the name of a signal.
 ---@return integer|string number
 ---@return integer? code
 function system.execute(program, ...) end
@@ -268,7 +276,7 @@ function system.execute(program, ...) end
 ---Waits for a signal.
 ---@async
 ---@param signal string
----@return string|false signal
+---@return string? signal
 ---@return string? message
 ---@return integer? code
 function system.awaitsig(signal) end
@@ -283,7 +291,7 @@ function system.emitsig(pid, signal) end
 
 ---The priority of a process.
 ---@param pid integer
----@return string|false name
+---@return string? name
 ---@return integer|string number
 ---@return integer? code
 function system.getpriority(pid) end
@@ -311,7 +319,7 @@ function system.setdir(path) end
 ---@overload fun(): table<string, string>
 ---@overload fun(tab: table): table
 ---@param name? string
----@return string|false value
+---@return string? value
 ---@return string? message
 ---@return integer? code
 function system.getenv(name) end
@@ -353,7 +361,7 @@ function system.cpuinfo(which) end
 ---For a `for` loop over the addresses of the network interfaces; or the name of one.
 ---@param option "all"|"name"|"id"
 ---@param which? string|integer
----@return coutil.Iterator|string|false
+---@return coutil.Iterator|string|nil
 ---@return any ...
 function system.netinfo(option, which) end
 
@@ -363,7 +371,7 @@ function system.netinfo(option, which) end
 ---@param i? integer
 ---@param j? integer
 ---@param mode? "~"
----@return coutil.Memory|false buffer
+---@return coutil.Memory? buffer
 ---@return string? message
 ---@return integer? code
 function system.random(buffer, i, j, mode) end

@@ -7,7 +7,7 @@ local threads = {}
 ---A new pool; without a size, the pool of the task that calls it, or `nil`.
 ---@overload fun(): coutil.Threads|nil
 ---@param size integer
----@return coutil.Threads|false pool
+---@return coutil.Threads? pool
 ---@return string? message
 ---@return integer? code
 function threads.create(size) end
