@@ -12,15 +12,15 @@
 #![cfg(feature = "vendored")]
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An example that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -165,35 +165,47 @@ fn run(block: &Block, command: Command) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts a server that echoes, talks to it, and ends it.
+/// What stands before a server: it tells its port when it begins to run.
+const TELL: &str = r#"
+local system = require "coutil.system"
+local socket, run, passive = system.socket, system.run, nil
+system.socket = function (kind, domain)
+  local made, message, code = socket(kind, domain)
+  if kind == "passive" then passive = made end
+  return made, message, code
+end
+system.run = function (...)
+  io.stdout:write(passive:getaddress().port, "\n")
+  io.stdout:flush()
+  return run(...)
+end
+"#;
+
+/// Starts a server that echoes, on any port, talks to it, and ends it.
 fn echo(block: &Block, port: &str, command: Command) -> Result<(), String> {
-    let free =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     assert!(block.code.contains(port), "{}: where is port {port}?", block.place());
-    let code = block.code.replace(port, &free.port().to_string());
     let folder = scratch();
-    let mut child = start(command, &folder, &code);
-    let begun = Instant::now();
-    let answer = loop {
-        if let Ok(mut stream) = TcpStream::connect(free) {
-            stream.set_read_timeout(Some(LIMIT)).expect("it can be set");
-            let mut answer = [0; 6];
-            let result = stream.write_all(b"hello\n").and_then(|()| stream.read_exact(&mut answer));
-            break result.map(|()| answer);
-        }
-        // It is not listening yet.
-        if begun.elapsed() > LIMIT || child.try_wait().expect("it can be asked").is_some() {
-            break Err(std::io::ErrorKind::NotConnected.into());
-        }
-        thread::yield_now();
-    };
+    let mut child = start(command, &folder, &format!("{TELL}{}", block.code.replace(port, "0")));
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut told = String::new();
+    let answer = lines.read_line(&mut told).and_then(|_| {
+        let port: u16 = told.trim().parse().map_err(io::Error::other)?;
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(b"hello\n")?;
+        let mut answer = [0; 6];
+        stream.read_exact(&mut answer)?;
+        Ok(answer)
+    });
     child.kill().expect("it can be killed");
     let output = child.wait_with_output().expect("it can be waited for");
+    let mut printed = String::new();
+    lines.read_to_string(&mut printed).expect("it is text");
     fs::remove_dir_all(&folder).expect("it can be removed");
     let errors = String::from_utf8_lossy(&output.stderr);
     match answer {
         Ok(answer) if &answer == b"hello\n" && errors.is_empty() => Ok(()),
-        answer => Err(format!("{}: {answer:?}\n{errors}", block.place())),
+        answer => Err(format!("{}: {answer:?}, {}\n{told}{printed}\n{errors}", block.place(), output.status)),
     }
 }
 
