@@ -14,7 +14,7 @@ pub(crate) fn pages(folder: &Path) -> Result<Vec<PathBuf>> {
             let entry = entry?;
             let (name, path) = (entry.file_name(), entry.path());
             if entry.file_type()?.is_dir() {
-                if name != "target" && !name.to_string_lossy().starts_with('.') {
+                if name != "target" && name != "dist" && !name.to_string_lossy().starts_with('.') {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "md") {
