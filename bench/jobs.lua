@@ -1,0 +1,38 @@
+-- Tiny jobs: two tasks on two threads take them from a channel, and give the last result for the next job.
+-- Prints the seconds, the processor seconds, and the number of jobs.
+local channel = require "coutil.channel"
+local system = require "coutil.system"
+local threads = require "coutil.threads"
+
+local count = tonumber(arg and arg[1]) or 100000
+
+local pool = assert(threads.create(2))
+for _ = 1, 2 do
+  assert(pool:dostring([[
+    local yield = require "coroutine".yield
+    local _, a, b = yield("jobs", "in")
+    while a do
+      _, a, b = yield("jobs", "in", a + b)
+    end
+  ]]))
+end
+
+local seconds, processor
+coroutine.wrap(function ()
+  local jobs, awaitch = channel.create "jobs", system.awaitch
+  local results = 0
+  seconds, processor = system.nanosecs(), os.clock()
+  for i = 1, count do
+    local _, result = awaitch(jobs, "out", i, 1)
+    if result then results = results + 1 end
+  end
+  for _ = 1, 2 do
+    local _, result = awaitch(jobs, "out")
+    if result then results = results + 1 end
+  end
+  seconds, processor = (system.nanosecs() - seconds) / 1e9, os.clock() - processor
+  assert(results == count)
+end)()
+system.run()
+pool:close()
+print(("%.6f %.6f %d"):format(seconds, processor, count))
