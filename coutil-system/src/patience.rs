@@ -5,10 +5,11 @@
 
 use std::hint;
 use std::sync::OnceLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long it is looked: about what it costs to sleep and to be woken.
-const LIMIT: Duration = Duration::from_micros(8);
+const LIMIT: Duration = Duration::from_micros(10);
 
 /// After so many vain attempts in a row, one in 2⁷ occasions is used.
 const MOST_MISSES: u32 = 7;
@@ -41,20 +42,22 @@ impl Patience {
 /// Whether others can run meanwhile.
 fn several_processors() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
+    *SEVERAL.get_or_init(|| thread::available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
-/// Looks until it came, but not for long.
+/// Looks until it came, but not for long. The others may need this processor for it, so it is offered to them.
 pub(crate) fn look(came: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     loop {
-        for _ in 0..8 {
+        for _ in 0..16 {
             if came() {
                 return true;
             }
             hint::spin_loop();
         }
+        thread::yield_now();
         if start.elapsed() >= LIMIT {
+            // If it came, that took too long to call it a success.
             return false;
         }
     }
