@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// How long it is looked: about what it costs to sleep and to be woken.
 const LIMIT: Duration = Duration::from_micros(10);
 
+/// So long a processor that was offered stays away if it is given to a program that has nothing to do with this.
+const FOREIGN: Duration = Duration::from_micros(500);
+
 /// After so many vain attempts in a row, one in 2⁷ occasions is used.
 const MOST_MISSES: u32 = 7;
 
@@ -56,9 +59,10 @@ pub(crate) fn look(came: impl Fn() -> bool) -> bool {
             hint::spin_loop();
         }
         thread::yield_now();
-        if start.elapsed() >= LIMIT {
-            // If it came, that took too long to call it a success.
-            return false;
+        let elapsed = start.elapsed();
+        if elapsed >= LIMIT {
+            // The processor may have gone to others than those who are waited for: that was in vain.
+            return elapsed < FOREIGN && came();
         }
     }
 }
