@@ -8,9 +8,8 @@ const OPENERS: &[(&CStr, unsafe extern "C-unwind" fn(*mut lua_State) -> std::ffi
     (c"_G", ffi::luaopen_base),
     #[cfg(not(any(feature = "lua51", feature = "luajit")))]
     (c"coroutine", ffi::luaopen_coroutine),
-    // In these versions it comes with the base library.
     #[cfg(any(feature = "lua51", feature = "luajit"))]
-    (c"coroutine", ffi::luaopen_base),
+    (c"coroutine", open_coroutine),
     (c"table", ffi::luaopen_table),
     (c"io", ffi::luaopen_io),
     (c"os", ffi::luaopen_os),
@@ -20,6 +19,13 @@ const OPENERS: &[(&CStr, unsafe extern "C-unwind" fn(*mut lua_State) -> std::ffi
     #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
     (c"utf8", ffi::luaopen_utf8),
 ];
+
+/// In these versions it comes with the base library, behind that.
+#[cfg(any(feature = "lua51", feature = "luajit"))]
+unsafe extern "C-unwind" fn open_coroutine(L: *mut lua_State) -> std::ffi::c_int {
+    unsafe { ffi::luaopen_base(L) };
+    1
+}
 
 /// How a resumption ended.
 pub(crate) enum Stop {
@@ -49,6 +55,13 @@ impl State {
             for (name, opener) in OPENERS {
                 ffi::lua_pushcfunction(main, *opener);
                 ffi::lua_setfield(main, -2, name.as_ptr());
+            }
+            // Else nothing is compiled.
+            #[cfg(feature = "luajit")]
+            {
+                ffi::lua_pushcfunction(main, ffi::luaopen_jit);
+                ffi::lua_pushstring(main, c"jit".as_ptr());
+                ffi::lua_call(main, 1, 0);
             }
             ffi::lua_settop(main, 0);
             let thread = ffi::lua_newthread(main);
@@ -86,7 +99,11 @@ impl State {
         match status {
             ffi::LUA_OK => Stop::Returned,
             ffi::LUA_YIELD => Stop::Yielded,
-            _ => panic!("the chunk failed"),
+            _ => {
+                // Others wait for this thread.
+                eprintln!("the chunk failed");
+                std::process::abort();
+            }
         }
     }
 }

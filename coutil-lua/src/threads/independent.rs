@@ -316,7 +316,6 @@ unsafe extern "C-unwind" fn step(L: *mut lua_State) -> c_int {
 }
 
 /// What is left of [`step`] where the chunk was resumed without it.
-#[cfg(not(any(feature = "lua51", feature = "luajit")))]
 unsafe extern "C-unwind" fn settle(L: *mut lua_State) -> c_int {
     // SAFETY: called by `resume`, protected.
     unsafe {
@@ -429,16 +428,16 @@ impl Independent {
 
     /// As [`step`], where nothing can raise: to protect that would take as long as the resumption. `None` where something can; then
     /// nothing was done.
-    #[cfg(not(any(feature = "lua51", feature = "luajit")))]
     unsafe fn resume_plainly(&mut self, plan: &mut Step) -> Option<c_int> {
-        // SAFETY: `values` are there. From 5.2 on, to make room raises nothing.
+        // SAFETY: `values` are there. From 5.2 on, to make room raises nothing; before, it may for memory.
         unsafe {
             let values = &*plan.values;
-            if !values.is_plain() {
-                return None;
-            }
             let count = values.len() as c_int + c_int::from(plan.success.is_some());
-            if ffi::lua_checkstack(self.chunk, count + 5) == 0 {
+            if cfg!(any(feature = "lua51", feature = "luajit")) {
+                if count > 0 {
+                    return None;
+                }
+            } else if !values.is_plain() || ffi::lua_checkstack(self.chunk, count + 5) == 0 {
                 return None;
             }
             if let Some(success) = plan.success {
@@ -453,12 +452,6 @@ impl Independent {
                 ffi::LUA_OK
             })
         }
-    }
-
-    /// In these versions to make room may raise, for memory.
-    #[cfg(any(feature = "lua51", feature = "luajit"))]
-    unsafe fn resume_plainly(&mut self, _: &mut Step) -> Option<c_int> {
-        None
     }
 
     /// Writes why a task could not be resumed, which is on the top of the main thread: nothing that takes memory can be tried.
