@@ -248,12 +248,12 @@ impl Step {
     /// Whether there is something for [`settle`](Self::settle) to do.
     unsafe fn is_unsettled(&self) -> bool {
         // SAFETY: as `names`.
+        let has_numbers =
+            || unsafe { self.names().any(|index| ffi::lua_type(self.chunk, index) == ffi::LUA_TNUMBER) };
         self.is_task
             && match self.status {
                 ffi::LUA_OK => false,
-                ffi::LUA_YIELD => unsafe {
-                    self.names().any(|index| ffi::lua_type(self.chunk, index) == ffi::LUA_TNUMBER)
-                },
+                ffi::LUA_YIELD => has_numbers(),
                 _ => true,
             }
     }
