@@ -118,8 +118,10 @@ impl<K: Hash + Eq, T> Channels<K, T> {
 
     /// As [`Channel::exchange`], on the channel of that name, for which this needs no handle: it exists no longer than somebody
     /// waits there.
-    pub fn exchange(&self, name: K, endpoint: Endpoint, value: T) -> Exchange<K, T> {
-        let name = Key::new(name);
+    ///
+    /// The name may be shared already, as by those who use it often.
+    pub fn exchange(&self, name: impl Into<Key<K>>, endpoint: Endpoint, value: T) -> Exchange<K, T> {
+        let name = name.into();
         let (stage, waker, unused) = self.with(|state| {
             if let Some(&channel) = state.names.get(&*name) {
                 return match state.meet(channel, endpoint, value) {

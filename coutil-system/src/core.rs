@@ -30,6 +30,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::patience::{self, Patience};
 pub use crate::process::children::ChildId;
 use crate::process::children::{self, Children};
 pub use crate::remote::Ender;
@@ -131,6 +132,8 @@ pub struct Loop<W> {
     pub(crate) sources: Table<Source>,
     pub(crate) poller: Option<Poller>,
     pub(crate) remote: Arc<Remote>,
+    /// Whether to look for what other threads do before it sleeps.
+    patience: Patience,
     /// Sources with a reader of which it is not known whether they are ready.
     pub(crate) unknown: Vec<SourceId>,
     /// Sources whose connection was refused at once, which is told after the next poll.
@@ -192,6 +195,7 @@ impl<W> Loop<W> {
             sources: Table::new(),
             poller: None,
             remote: Arc::default(),
+            patience: Patience::default(),
             unknown: Vec::new(),
             refused: Vec::new(),
             children: Children::default(),
@@ -642,10 +646,11 @@ impl<W> Loop<W> {
             (true, None) => None,
             (true, Some(deadline)) => Some(Duration::from_nanos(deadline.saturating_sub(time::monotonic()))),
         };
-        if wait {
+        let came = wait && self.poller.is_none() && self.parked && self.look_for_others();
+        if wait && !came {
             wait = self.remote.may_sleep();
         }
-        let timeout = if wait { timeout } else { Some(Duration::ZERO) };
+        let timeout = if wait && !came { timeout } else { Some(Duration::ZERO) };
         let result = self.look(timeout);
         self.remote.awake();
         result?;
@@ -658,6 +663,16 @@ impl<W> Loop<W> {
         self.take_ready();
         self.catch_signals();
         Ok(false)
+    }
+
+    /// Looks for what other threads end, for a moment. True if something came.
+    fn look_for_others(&mut self) -> bool {
+        if !self.patience.try_it() {
+            return false;
+        }
+        let came = patience::look(|| self.remote.is_full());
+        self.patience.learn(came);
+        came
     }
 
     /// Looks at the descriptors, for that long, or until one is ready.

@@ -84,6 +84,7 @@ pub mod futures;
 pub mod info;
 pub mod net;
 mod operation;
+mod patience;
 mod plain;
 mod pool;
 pub mod process;

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod patience;
 mod pool;
 mod task;
 mod worker;

@@ -1,30 +1,30 @@
 //! Pools, from outside.
 
-use crate::task::{Stage, Suspended, Task};
+use crate::patience::Patience;
+use crate::task::{Suspended, Task, stage};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-
-pub(crate) struct Entry {
-    pub(crate) task: Arc<Task>,
-    pub(crate) stage: Stage,
-}
 
 #[derive(Default)]
 pub(crate) struct State {
     /// All tasks that have not ended.
-    pub(crate) tasks: Slab<Entry>,
+    pub(crate) tasks: Slab<Arc<Task>>,
     pub(crate) pending: VecDeque<Arc<Task>>,
     pub(crate) running: usize,
     /// How many threads there may be, how many there are, and how many of those sleep.
     pub(crate) size: usize,
     pub(crate) threads: usize,
     pub(crate) asleep: usize,
+    /// One of the others looks for something to do, and is going to lock this.
+    pub(crate) looks: bool,
+    pub(crate) patience: Patience,
     pub(crate) handles: Slab<JoinHandle<()>>,
     /// Threads that have ended since the pool was closed.
     pub(crate) ended: Vec<JoinHandle<()>>,
@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) closed: bool,
     /// The [`Pool`] is gone: threads end when there is no task.
     pub(crate) detached: bool,
+    /// How many wait to close the pool.
+    closers: usize,
 }
 
 impl State {
@@ -39,14 +41,26 @@ impl State {
     pub(crate) fn idle(&self) -> usize {
         self.threads - self.running
     }
+
+    /// A task has ended.
+    pub(crate) fn forget(&mut self, task: &Task) {
+        task.set_stage(stage::ENDED);
+        self.tasks.remove(task.key);
+    }
 }
+
+/// Alone in its line of memory: whoever looks at it does not hinder who has the lock.
+#[repr(align(128))]
+struct Apart<T>(T);
 
 pub(crate) struct Inner {
     state: Mutex<State>,
+    /// Something is pending: for a thread that looks for it without the lock.
+    news: Apart<AtomicBool>,
     /// There is something to do, or too many threads.
     pub(crate) work: Condvar,
     /// There may be no tasks or no threads any more.
-    pub(crate) changed: Condvar,
+    changed: Condvar,
     pub(crate) name: String,
     pub(crate) stack_size: Option<usize>,
     /// The process whose threads they are.
@@ -66,11 +80,47 @@ impl Inner {
 
     /// Has one thread without a task look what there is to do. It is told without the lock, which it takes first.
     pub(crate) fn call(&self, state: MutexGuard<'_, State>) {
-        let asleep = state.asleep > 0;
+        // One that looks has seen it, or will before it sleeps.
+        let asleep = state.asleep > 0 && state.pending.len() > usize::from(state.looks);
         drop(state);
         if asleep {
             self.work.notify_one();
         }
+    }
+
+    /// Puts a task at the end of the queue.
+    pub(crate) fn push(&self, state: &mut State, task: Arc<Task>) {
+        state.pending.push_back(task);
+        self.news.0.store(true, Ordering::Release);
+    }
+
+    /// Takes the first task of the queue.
+    pub(crate) fn pop(&self, state: &mut State) -> Option<Arc<Task>> {
+        let task = state.pending.pop_front()?;
+        if state.pending.is_empty() {
+            self.news.0.store(false, Ordering::Release);
+        }
+        Some(task)
+    }
+
+    /// Whether something is pending, at this moment.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.0.load(Ordering::Acquire)
+    }
+
+    /// There may be no tasks or no threads any more.
+    pub(crate) fn change(&self, state: &State) {
+        if state.closers > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for such a change.
+    fn await_change<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.closers += 1;
+        state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.closers -= 1;
+        state
     }
 }
 
@@ -134,6 +184,7 @@ impl Builder {
         let Self { name, stack_size } = self;
         let inner = Inner {
             state: Mutex::default(),
+            news: Apart(AtomicBool::new(false)),
             work: Condvar::new(),
             changed: Condvar::new(),
             name,
@@ -187,19 +238,18 @@ impl Pool {
         }
         let mut state = inner.lock();
         while !(state.tasks.is_empty() || state.threads == 0) {
-            state = inner.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = inner.await_change(state);
         }
         state.closed = true;
         state.size = 0;
         inner.work.notify_all();
         let pending = std::mem::take(&mut state.pending);
         for task in &pending {
-            state.tasks.remove(task.key);
+            state.forget(task);
         }
-        let suspended =
-            Suspended { tasks: state.tasks.iter().map(|(_, entry)| Arc::clone(&entry.task)).collect() };
+        let suspended = Suspended { tasks: state.tasks.iter().map(|(_, task)| Arc::clone(task)).collect() };
         while state.threads > 0 {
-            state = inner.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = inner.await_change(state);
         }
         let ended = std::mem::take(&mut state.ended);
         drop(state);
@@ -255,8 +305,8 @@ impl Handle {
         }
         let entry = state.tasks.vacant_entry();
         let task = Task::new(Arc::clone(&self.inner), entry.key(), future);
-        entry.insert(Entry { task: Arc::clone(&task), stage: Stage::Pending });
-        state.pending.push_back(task);
+        entry.insert(Arc::clone(&task));
+        self.inner.push(&mut state, task);
         self.inner.provide(state)
     }
 

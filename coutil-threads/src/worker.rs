@@ -1,7 +1,8 @@
 //! What a thread of a pool does.
 
+use crate::patience;
 use crate::pool::{Inner, State};
-use crate::task::{Stage, Task};
+use crate::task::{Task, stage};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 impl Inner {
@@ -33,12 +34,23 @@ impl Inner {
     /// The life of a thread. It ends when there are too many, or nothing is to be done any more.
     fn serve(self: Arc<Self>, key: usize) {
         let mut state = self.lock();
+        let mut has_looked = false;
         while state.threads <= state.size {
-            if let Some(task) = state.pending.pop_front() {
+            if let Some(task) = self.pop(&mut state) {
                 state = self.run(state, task);
+                has_looked = false;
             } else if state.detached && state.tasks.is_empty() {
                 break;
+            } else if !has_looked && !state.looks && state.patience.try_it() {
+                state.looks = true;
+                drop(state);
+                let came = patience::look(|| self.has_news());
+                state = self.lock();
+                state.looks = false;
+                state.patience.learn(came);
+                has_looked = true;
             } else {
+                has_looked = false;
                 state.asleep += 1;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.asleep -= 1;
@@ -50,11 +62,11 @@ impl Inner {
             // Whoever closes the pool joins it.
             state.ended.push(handle);
         }
+        self.change(&state);
         if !state.pending.is_empty() {
             // It may have been the one that was woken for it.
             self.call(state);
         }
-        self.changed.notify_all();
     }
 
     /// Runs a task once. What becomes of it, and that this thread runs it no more, is seen at the same time.
@@ -63,29 +75,23 @@ impl Inner {
         mut state: MutexGuard<'a, State>,
         task: Arc<Task>,
     ) -> MutexGuard<'a, State> {
-        if let Some(stage) = task.stage(&mut state) {
-            *stage = Stage::Running { woken: false };
-        }
+        task.set_stage(stage::RUNNING);
         state.running += 1;
         drop(state);
         let ended = task.run();
         let mut state = self.lock();
         state.running -= 1;
         if ended {
-            state.tasks.remove(task.key);
+            state.forget(&task);
             if state.tasks.is_empty() {
-                self.changed.notify_all();
+                self.change(&state);
                 if state.detached {
                     self.work.notify_all();
                 }
             }
-        } else if let Some(stage) = task.stage(&mut state) {
-            if *stage == (Stage::Running { woken: true }) {
-                *stage = Stage::Pending;
-                state.pending.push_back(task);
-            } else {
-                *stage = Stage::Suspended;
-            }
+        } else if task.suspend() {
+            task.set_stage(stage::PENDING);
+            self.push(&mut state, task);
         }
         state
     }

@@ -46,6 +46,18 @@ pub(crate) fn module(sh: &Shell, version: Version) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Builds the module `plain`, which the benchmarks compare with, and puts it beside the other one.
+pub(crate) fn plain(sh: &Shell, version: Version) -> Result<()> {
+    let features = version.feature();
+    cmd!(sh, "cargo build --quiet --locked --package coutil-bench-plain --release --features {features}")
+        .quiet()
+        .run()?;
+    let library = if cfg!(target_os = "macos") { "libplain.dylib" } else { "libplain.so" };
+    let folder = folder(sh, version);
+    sh.create_dir(&folder)?;
+    install(sh, &target(sh).join("release").join(library), &folder.join("plain.so"))
+}
+
 /// Builds the command, with Lua in it. Returns its path.
 pub(crate) fn command(sh: &Shell, version: Version, release: bool) -> Result<PathBuf> {
     let features = format!("vendored,{}", version.feature());

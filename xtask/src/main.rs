@@ -24,7 +24,7 @@ cargo xtask <command>
     run [--lua V] SCRIPT [ARGS]   run a Lua script in an interpreter that has coutil in it
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
-    bench [--lua V,…] [--rounds N] [NAME]
+    bench [--lua V,…] [--rounds N] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     ci CRATE                      formatting, lints, documentation and tests of one crate
@@ -68,10 +68,13 @@ fn run_command() -> Result<()> {
         Some("bench") => {
             let versions = args.opt_value_from_fn("--lua", Version::list)?;
             let rounds = args.opt_value_from_str::<_, usize>("--rounds")?.unwrap_or(7).max(1);
-            let name = args.opt_free_from_str()?;
+            let mut names = Vec::new();
+            while let Some(name) = args.opt_free_from_str()? {
+                names.push(name);
+            }
             finish(args)?;
             let versions = versions.unwrap_or(vec![Version::Lua54, Version::Jit]);
-            bench::bench(&sh, &bench::Options { versions, rounds, name })
+            bench::bench(&sh, &bench::Options { versions, rounds, names })
         }
         // For `bench`, in a process of its own.
         Some("floor") => floor::floor(&args.free_from_str::<String>()?, args.free_from_str()?),

@@ -226,6 +226,68 @@ struct Step {
     count: c_int,
 }
 
+impl Step {
+    /// Resumes the chunk with the `count` values on the top of its thread. Raises nothing.
+    unsafe fn resume(&mut self, from: *mut lua_State, count: c_int) {
+        // SAFETY: the values are there, and nobody else runs in the state.
+        unsafe {
+            self.status = compat::resume(from, self.chunk, count, &mut self.count);
+            // What it left may be more than its frame has room for, and is looked at by its index.
+            #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+            ffi::lua_checkstack(self.chunk, 5);
+        }
+    }
+
+    /// The numbers, from which to which, of the values that may be a name and an endpoint.
+    unsafe fn names(&self) -> std::ops::Range<c_int> {
+        // SAFETY: the values are there.
+        let first = unsafe { ffi::lua_gettop(self.chunk) } - self.count + 1;
+        first..first + self.count.min(2)
+    }
+
+    /// Whether there is something for [`settle`](Self::settle) to do.
+    unsafe fn is_unsettled(&self) -> bool {
+        // SAFETY: as `names`.
+        let has_numbers =
+            || unsafe { self.names().any(|index| ffi::lua_type(self.chunk, index) == ffi::LUA_TNUMBER) };
+        self.is_task
+            && match self.status {
+                ffi::LUA_OK => false,
+                ffi::LUA_YIELD => has_numbers(),
+                _ => true,
+            }
+    }
+
+    /// Has names and endpoints be strings, and reports errors, if it is a task. Raises for memory.
+    unsafe fn settle(&self, L: *mut lua_State) {
+        let chunk = self.chunk;
+        // SAFETY: the values, or the error, are there.
+        unsafe {
+            match self.status {
+                _ if !self.is_task => {}
+                ffi::LUA_OK => {}
+                ffi::LUA_YIELD => {
+                    for index in self.names() {
+                        if ffi::lua_type(chunk, index) == ffi::LUA_TNUMBER {
+                            ffi::lua_pushvalue(chunk, index);
+                            ffi::lua_xmove(chunk, L, 1);
+                            ffi::lua_tolstring(L, -1, std::ptr::null_mut());
+                            ffi::lua_xmove(L, chunk, 1);
+                            ffi::lua_replace(chunk, index);
+                        }
+                    }
+                }
+                _ => {
+                    ffi::lua_xmove(chunk, L, 1);
+                    #[cfg(any(feature = "lua54", feature = "lua55"))]
+                    crate::report::warn(L, c"threads");
+                    crate::report::report(L, chunk);
+                }
+            }
+        }
+    }
+}
+
 /// Resumes the chunk. Its argument is a [`Step`].
 unsafe extern "C-unwind" fn step(L: *mut lua_State) -> c_int {
     // SAFETY: called by `resume`, protected. Nothing here has a destructor.
@@ -247,36 +309,19 @@ unsafe extern "C-unwind" fn step(L: *mut lua_State) -> c_int {
             ffi::lua_error(L);
         }
         ffi::lua_xmove(L, chunk, count);
-        let mut results = 0;
-        (*step).status = compat::resume(L, chunk, count, &mut results);
-        (*step).count = results;
-        // What it left may be more than its frame has room for, and is looked at by its index.
-        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-        ffi::lua_checkstack(chunk, 5);
-        if (*step).is_task {
-            match (*step).status {
-                ffi::LUA_OK => {}
-                // A name or an endpoint may be a number.
-                ffi::LUA_YIELD => {
-                    let first = ffi::lua_gettop(chunk) - results + 1;
-                    for index in first..first + results.min(2) {
-                        if ffi::lua_type(chunk, index) == ffi::LUA_TNUMBER {
-                            ffi::lua_pushvalue(chunk, index);
-                            ffi::lua_xmove(chunk, L, 1);
-                            ffi::lua_tolstring(L, -1, std::ptr::null_mut());
-                            ffi::lua_xmove(L, chunk, 1);
-                            ffi::lua_replace(chunk, index);
-                        }
-                    }
-                }
-                _ => {
-                    ffi::lua_xmove(chunk, L, 1);
-                    #[cfg(any(feature = "lua54", feature = "lua55"))]
-                    crate::report::warn(L, c"threads");
-                    crate::report::report(L, chunk);
-                }
-            }
-        }
+        (*step).resume(L, count);
+        (*step).settle(L);
+        0
+    }
+}
+
+/// What is left of [`step`] where the chunk was resumed without it.
+unsafe extern "C-unwind" fn settle(L: *mut lua_State) -> c_int {
+    // SAFETY: called by `resume`, protected.
+    unsafe {
+        let step = ffi::lua_touserdata(L, 1).cast::<Step>();
+        ffi::lua_settop(L, 0);
+        (*step).settle(L);
         0
     }
 }
@@ -352,24 +397,60 @@ impl Independent {
         let mut plan =
             Step { chunk: self.chunk, values, success, is_task, status: ffi::LUA_ERRRUN, count: 0 };
         // SAFETY: nobody else runs in the state. The function `step` is on the stack of the main thread.
-        unsafe {
-            ffi::lua_pushvalue(self.main, 1);
-            ffi::lua_pushlightuserdata(self.main, (&raw mut plan).cast());
-            if ffi::lua_pcall(self.main, 1, 0, 0) != ffi::LUA_OK {
-                // For lack of memory, or of room for the values.
-                if is_task {
-                    self.tell_failure();
-                    return (Stop::Failed, 0);
+        let status = unsafe {
+            match self.resume_plainly(&mut plan) {
+                Some(status) => status,
+                None => {
+                    ffi::lua_pushvalue(self.main, 1);
+                    ffi::lua_pushlightuserdata(self.main, (&raw mut plan).cast());
+                    ffi::lua_pcall(self.main, 1, 0, 0)
                 }
-                ffi::lua_xmove(self.main, self.chunk, 1);
-                return (Stop::Failed, 1);
             }
+        };
+        if status != ffi::LUA_OK {
+            // For lack of memory, or of room for the values.
+            if is_task {
+                // SAFETY: the error is on the top of the main thread.
+                unsafe { self.tell_failure() };
+                return (Stop::Failed, 0);
+            }
+            // SAFETY: as above; there was room for a resumption.
+            unsafe { ffi::lua_xmove(self.main, self.chunk, 1) };
+            return (Stop::Failed, 1);
         }
         match plan.status {
             ffi::LUA_OK => (Stop::Returned, plan.count),
             ffi::LUA_YIELD => (Stop::Yielded, plan.count),
             // That of a task was taken off.
             _ => (Stop::Failed, c_int::from(!is_task)),
+        }
+    }
+
+    /// As [`step`], where nothing can raise: to protect that would take as long as the resumption. `None` where something can; then
+    /// nothing was done.
+    unsafe fn resume_plainly(&mut self, plan: &mut Step) -> Option<c_int> {
+        // SAFETY: `values` are there. From 5.2 on, to make room raises nothing; before, it may for memory.
+        unsafe {
+            let values = &*plan.values;
+            let count = values.len() as c_int + c_int::from(plan.success.is_some());
+            if cfg!(any(feature = "lua51", feature = "luajit")) {
+                if count > 0 {
+                    return None;
+                }
+            } else if !values.is_plain() || ffi::lua_checkstack(self.chunk, count + 5) == 0 {
+                return None;
+            }
+            if let Some(success) = plan.success {
+                ffi::lua_pushboolean(self.chunk, success.into());
+            }
+            values.push(self.chunk);
+            plan.resume(self.main, count);
+            let unsettled = plan.is_unsettled();
+            Some(if unsettled {
+                protected(self.main, settle, std::ptr::from_mut(plan).cast())
+            } else {
+                ffi::LUA_OK
+            })
         }
     }
 

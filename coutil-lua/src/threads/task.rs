@@ -2,7 +2,7 @@
 
 use super::channel::endpoint;
 use super::independent::{Independent, Stop};
-use super::shared::Exchange;
+use super::shared::{Exchange, Name};
 use super::transfer::{Refused, Transfer, Value};
 use crate::raw::c_int;
 use crate::state::StateRef;
@@ -11,6 +11,7 @@ use mlua::ffi;
 use std::ffi::CStr;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// What is to be done next.
@@ -27,6 +28,23 @@ pub(crate) struct Task {
     /// `None` when the chunk has ended.
     state: Option<Independent>,
     stage: Stage,
+    names: Names,
+}
+
+/// The names that the chunk used last: most use few, again and again.
+#[derive(Default)]
+struct Names([Option<Arc<Name>>; 2]);
+
+impl Names {
+    fn get(&mut self, name: &[u8]) -> Arc<Name> {
+        if let Some(known) = self.0.iter().flatten().find(|known| known[..] == *name) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Name::from(name));
+        self.0.rotate_right(1);
+        self.0[0] = Some(Arc::clone(&new));
+        new
+    }
 }
 
 impl Drop for Task {
@@ -41,16 +59,16 @@ impl Drop for Task {
 
 impl Task {
     pub(crate) fn new(state: Independent, values: Transfer) -> Self {
-        Self { state: Some(state), stage: Stage::Resume(values, None) }
+        Self { state: Some(state), stage: Stage::Resume(values, None), names: Names::default() }
     }
 
     /// The chunk has yielded so many values.
-    fn yielded(state: &mut Independent, count: c_int, waker: &Waker) -> Stage {
+    fn yielded(state: &mut Independent, names: &mut Names, count: c_int, waker: &Waker) -> Stage {
         if count == 0 {
             waker.wake_by_ref();
             return Stage::Resume(Transfer::default(), None);
         }
-        let stage = match Self::begin(state, count) {
+        let stage = match Self::begin(state, names, count) {
             Ok(Some(mut exchange)) => match exchange.take(Some(waker.clone())) {
                 Some(values) => Stage::Resume(values, Some(true)),
                 None => return Stage::Exchange(exchange),
@@ -64,7 +82,7 @@ impl Task {
     }
 
     /// Begins the exchange that was asked for, if one was. Takes the values off.
-    fn begin(state: &mut Independent, count: c_int) -> Result<Option<Exchange>, Vec<u8>> {
+    fn begin(state: &mut Independent, names: &mut Names, count: c_int) -> Result<Option<Exchange>, Vec<u8>> {
         let chunk = state.chunk;
         // SAFETY: the values are there; numbers have become strings. Nothing here raises.
         let (name, endpoint) = unsafe {
@@ -75,7 +93,7 @@ impl Task {
             }
             let mut len = 0;
             let name = ffi::lua_tolstring(chunk, first, &mut len).cast::<u8>();
-            let name = Box::<[u8]>::from(std::slice::from_raw_parts(name, len));
+            let name = names.get(std::slice::from_raw_parts(name, len));
             let kind = if count > 1 { ffi::lua_type(chunk, first + 1) } else { ffi::LUA_TNIL };
             let endpoint = match kind {
                 ffi::LUA_TNIL => Ok(Endpoint::Any),
@@ -138,7 +156,7 @@ impl Future for Task {
                 return Poll::Ready(());
             }
             if !state.context.idle.take() {
-                this.stage = Self::yielded(state, count, waker);
+                this.stage = Self::yielded(state, &mut this.names, count, waker);
                 return Poll::Pending;
             }
             let _ = state.take(count, count + 1);

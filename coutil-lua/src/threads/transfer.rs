@@ -158,6 +158,11 @@ impl Transfer {
         self.values.len()
     }
 
+    /// Whether to push them raises nothing, if there is room: they are few, and none is a string.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.len() < 16 && !self.values.iter().any(|value| matches!(value, Value::String(_)))
+    }
+
     /// Pushes them. [-0, +len], for which there is room. Raises for memory.
     pub(crate) unsafe fn push(&self, L: *mut lua_State) {
         // SAFETY: as `Value::push`.
@@ -192,8 +197,7 @@ impl Transfer {
         }
         // SAFETY: where nothing raises there is no need of protection.
         unsafe {
-            let plain = self.len() < 16 && !self.values.iter().any(|value| matches!(value, Value::String(_)));
-            if plain { self.push_results(L, success) } else { with_owned(L, (self, success), push) }
+            if self.is_plain() { self.push_results(L, success) } else { with_owned(L, (self, success), push) }
         }
     }
 }

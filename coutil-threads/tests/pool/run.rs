@@ -5,6 +5,7 @@ use coutil_threads::{Builder, Pool};
 use futures_lite::future::yield_now;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::Poll;
 
 /// [20 7.6.1] [20 7.6.5]
 #[test]
@@ -55,6 +56,51 @@ fn a_panic_harms_nothing_else() {
     pool.close();
     assert_eq!(ran.load(Ordering::SeqCst), 1);
     assert_eq!(pool.count().tasks, 0);
+}
+
+/// Whoever wakes a task does not take the lock while it runs. The last wake is the one that must not be lost; and only the wake
+/// orders what is counted.
+#[test]
+fn no_wake_of_many_is_lost() {
+    const WAKERS: usize = 3;
+    const EACH: usize = 20;
+    let pool = Pool::new(2).unwrap();
+    for _ in 0..500 {
+        let counted = Arc::new(AtomicUsize::new(0));
+        let (sender, receiver) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
+        let of_task = Arc::clone(&counted);
+        let mut sender = Some(sender);
+        pool.spawn(async move {
+            std::future::poll_fn(|context| {
+                if let Some(sender) = sender.take() {
+                    sender.send(context.waker().clone()).unwrap();
+                }
+                match of_task.load(Ordering::Relaxed) {
+                    count if count == WAKERS * EACH => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            })
+            .await;
+            ended.send(()).unwrap();
+        })
+        .unwrap();
+        let waker = receiver.recv().unwrap();
+        let threads: Vec<_> = (0..WAKERS)
+            .map(|_| {
+                let (waker, counted) = (waker.clone(), Arc::clone(&counted));
+                std::thread::spawn(move || {
+                    for _ in 0..EACH {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        waker.wake_by_ref();
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        end.recv().unwrap();
+    }
+    pool.close();
 }
 
 /// A wake while the task runs is not lost, and is one.

@@ -1,0 +1,3 @@
+-- bench/peers/plain/exchange1.lua, with two threads.
+arg = { arg and arg[1] or 50000, 2 }
+dofile "bench/peers/plain/exchange1.lua"

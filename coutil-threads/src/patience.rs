@@ -1,0 +1,96 @@
+//! Looking for work a little longer before sleeping.
+//!
+//! To put a thread to sleep and to wake it takes several microseconds of two processors. Where tasks wait for each other across
+//! threads the answer often takes less: then it is cheaper to look for it. Where it is not, this soon gives up.
+
+use std::hint;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long it is looked: about what it costs to sleep and to be woken.
+const LIMIT: Duration = Duration::from_micros(10);
+
+/// So long a processor that was offered stays away if it is given to a program that has nothing to do with this.
+const FOREIGN: Duration = Duration::from_micros(500);
+
+/// After so many vain attempts in a row, one in 2⁷ occasions is used.
+const MOST_MISSES: u32 = 7;
+
+/// Whether it has paid lately.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    misses: u32,
+    /// So many occasions are to be let go.
+    skip: u32,
+}
+
+impl Patience {
+    /// Whether to look, at this occasion.
+    pub(crate) fn try_it(&mut self) -> bool {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        several_processors()
+    }
+
+    /// What came of it.
+    pub(crate) fn learn(&mut self, came: bool) {
+        self.misses = if came { 0 } else { (self.misses + 1).min(MOST_MISSES) };
+        self.skip = (1 << self.misses) - 1;
+    }
+}
+
+/// Whether others can run meanwhile.
+fn several_processors() -> bool {
+    static SEVERAL: OnceLock<bool> = OnceLock::new();
+    *SEVERAL.get_or_init(|| thread::available_parallelism().is_ok_and(|count| count.get() > 1))
+}
+
+/// Looks until it came, but not for long. The others may need this processor for it, so it is offered to them.
+pub(crate) fn look(came: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        for _ in 0..16 {
+            if came() {
+                return true;
+            }
+            hint::spin_loop();
+        }
+        thread::yield_now();
+        let elapsed = start.elapsed();
+        if elapsed >= LIMIT {
+            // The processor may have gone to others than those who are waited for: that was in vain.
+            return elapsed < FOREIGN && came();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_gives_up_where_it_does_not_pay() {
+        let mut patience = Patience::default();
+        let mut tries = 0;
+        for _ in 0..10_000 {
+            if patience.skip > 0 {
+                patience.skip -= 1;
+            } else {
+                tries += 1;
+                patience.learn(false);
+            }
+        }
+        assert!(tries < 100, "{tries}");
+        patience.learn(true);
+        assert_eq!(patience.skip, 0);
+    }
+
+    #[test]
+    fn it_looks_at_least_once() {
+        assert!(look(|| true));
+        assert!(!look(|| false));
+    }
+}

@@ -1,0 +1,90 @@
+//! Compares what was measured with the targets.
+
+use super::measure::{Line, Measured, Runs};
+use super::program::{FLOOR, PROCESSES};
+use super::rows::{Target, Workload};
+use super::statistics::{median, range};
+use crate::lua::Version;
+
+/// A target, and what was measured for it.
+pub(super) struct Verdict {
+    pub(super) target: String,
+    pub(super) limit: f64,
+    /// `None` if it could not be measured.
+    pub(super) value: Option<f64>,
+    /// The smallest and the largest value of a round.
+    pub(super) range: Option<(f64, f64)>,
+    /// What the value would be if we did nothing but the system calls.
+    pub(super) floor: Option<f64>,
+}
+
+/// The verdicts on the targets of a workload.
+pub(super) fn judge(workload: &Workload, version: Version, measured: &Measured) -> Vec<Verdict> {
+    workload.targets.iter().map(|target| target.judge(version, measured)).collect()
+}
+
+impl Measured {
+    /// What the programs gave; ours are the first.
+    pub(super) fn runs(&self) -> &[Runs] {
+        match self {
+            Self::Race(runs) | Self::Memory(runs) | Self::Split(runs) => runs,
+            Self::Pair(_) => &[],
+        }
+    }
+
+    fn of(&self, who: &str) -> Option<&Runs> {
+        self.runs().iter().find(|runs| runs.who == who)
+    }
+
+    fn line(&self, title: &str) -> Option<&Line> {
+        let Self::Pair(Ok(lines)) = self else { return None };
+        lines.iter().find(|line| line.title == title)
+    }
+
+    /// Our ratio to a program, in that column.
+    fn ratio(&self, who: &str, column: usize) -> (Option<f64>, Option<(f64, f64)>) {
+        let ours = self.runs().first();
+        ours.zip(self.of(who)).map(|(ours, theirs)| ours.ratio(theirs, column)).unwrap_or_default()
+    }
+}
+
+impl Target {
+    fn judge(&self, version: Version, measured: &Measured) -> Verdict {
+        let new = |target: String, limit| Verdict { target, limit, value: None, range: None, floor: None };
+        match *self {
+            Self::Pair { line: title, limit, old } => {
+                let limit = if matches!(version, Version::Lua51 | Version::Jit) { old } else { limit };
+                let line = measured.line(title);
+                Verdict {
+                    value: line.and_then(|line| median(&line.ratios)),
+                    range: line.and_then(|line| range(&line.ratios)),
+                    ..new(format!("{title} to the bare pair"), limit)
+                }
+            }
+            Self::Time { peer, limit } => {
+                let (value, range) = measured.ratio(peer, 1);
+                let theirs = measured.of(peer);
+                let floor =
+                    measured.of(FLOOR).zip(theirs).and_then(|(floor, theirs)| floor.ratio(theirs, 1).0);
+                Verdict { value, range, floor, ..new(format!("processor time, to {peer}"), limit) }
+            }
+            Self::Calls { limit } => {
+                let value = measured.runs().first().and_then(|ours| ours.calls);
+                Verdict { value, ..new("system calls each".to_owned(), limit) }
+            }
+            Self::Each { limit } => {
+                let ours = measured.runs().first();
+                let value = ours.and_then(|ours| Some(ours.median(0)? / ours.objects));
+                Verdict { value, ..new("KB each".to_owned(), limit) }
+            }
+            Self::Memory { peer, limit } => {
+                let (value, range) = measured.ratio(peer, 0);
+                Verdict { value, range, ..new(format!("memory, to {peer}"), limit) }
+            }
+            Self::Split { limit } => {
+                let (value, range) = measured.ratio(PROCESSES, 2);
+                Verdict { value, range, ..new("two to one, to that of processes".to_owned(), limit) }
+            }
+        }
+    }
+}
