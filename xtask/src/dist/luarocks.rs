@@ -2,10 +2,10 @@
 
 use crate::lua::Version;
 use anyhow::{Context, Result, bail};
-use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::{env, fs};
 
 /// The LuaRocks that is installed, run by the interpreter of one version.
 pub(super) struct LuaRocks {
@@ -31,7 +31,12 @@ impl LuaRocks {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.interpreter);
-        command.arg(&self.script).arg(format!("--lua-version={}", self.lua.abi())).args(args);
+        command.arg(&self.script);
+        // Of the interpreters of 5.1, LuaRocks would take another one than that which runs it.
+        if self.lua != Version::Jit {
+            command.arg(format!("--lua-version={}", self.lua.abi()));
+        }
+        command.args(args);
         clean(&mut command, &self.home);
         command
     }
@@ -43,6 +48,13 @@ impl LuaRocks {
             bail!("luarocks {} failed:\n{}", args.join(" "), text(&output));
         }
         Ok(())
+    }
+
+    /// Runs what builds something. LuaRocks wants to see the header of Lua then, which nothing of ours needs.
+    pub(super) fn build(&self, folder: &Path, args: &[&str]) -> Result<()> {
+        let number = self.lua.abi().replace('.', "0");
+        fs::write(self.home.join("lua.h"), format!("#define LUA_VERSION_NUM {number}\n"))?;
+        self.run(folder, &[&[format!("LUA_INCDIR={}", self.home.display()).as_str()], args].concat())
     }
 
     /// Runs what it has to refuse. Returns what it says.

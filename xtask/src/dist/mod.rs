@@ -50,6 +50,8 @@ pub(crate) struct Options {
 struct Artefacts<'a> {
     lua: Version,
     version: &'a str,
+    /// The folder that the module was built into.
+    built: PathBuf,
     rock: PathBuf,
     memory: PathBuf,
     archive: PathBuf,
@@ -103,6 +105,7 @@ pub(crate) fn dist(sh: &Shell, options: &Options) -> Result<()> {
         verify::all(sh, artefacts, options.tests)
             .with_context(|| format!("what was made for {} does not work", artefacts.lua.title()))?;
     }
+    verify::misfits(sh, &made)?;
     let lua = if versions.contains(&Version::default()) { Version::default() } else { versions[0] };
     // In a folder of its own, so that what it depends on is built once only.
     let _target = sh.push_env("CARGO_TARGET_DIR", sh.current_dir().join("target/dist"));
@@ -234,7 +237,7 @@ fn module<'a>(
     let name = archive::module_name(version, lua, platform);
     let archive = folder.join(format!("{name}.tar.gz"));
     fs::write(&archive, archive::tar_gz(&name, &plain, |_| false)?)?;
-    Ok(Artefacts { lua, version, rock, memory, archive })
+    Ok(Artefacts { lua, version, built, rock, memory, archive })
 }
 
 /// What is there to read: in the places where it refers to itself.

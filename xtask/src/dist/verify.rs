@@ -63,6 +63,33 @@ pub(super) fn all(sh: &Shell, made: &Artefacts<'_>, tests: bool) -> Result<()> {
     Ok(())
 }
 
+/// Each interpreter has to refuse the modules for the others. LuaRocks does not see where somebody else puts them.
+pub(super) fn misfits(sh: &Shell, made: &[Artefacts<'_>]) -> Result<()> {
+    println!("== modules for another Lua");
+    let folder = sh.create_temp_dir()?;
+    let script = folder.path().join("misfit.lua");
+    fs::write(&script, "print(pcall(require, \"coutil\"))")?;
+    let mut refused = 0;
+    for lua in made.iter().map(|made| made.lua) {
+        let Some((interpreter, args)) = test::interpreter(sh, lua)? else { continue };
+        for other in made.iter().filter(|made| made.lua != lua) {
+            let mut command = Command::new(&interpreter);
+            command.args(&args).arg(&script);
+            luarocks::clean(&mut command, folder.path());
+            command.env("LUA_CPATH", other.built.join("?.so"));
+            let output = command.output().context("the interpreter did not start")?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            let reasons = ["undefined symbol", "version mismatch"];
+            if !output.status.success() || !reasons.iter().any(|reason| text.contains(reason)) {
+                bail!("{} and the module for {}: {}, {text}", lua.title(), other.lua.title(), output.status);
+            }
+            refused += 1;
+        }
+    }
+    println!("   {refused} are refused");
+    Ok(())
+}
+
 /// Installs the source rock, which builds it.
 pub(super) fn source(sh: &Shell, lua: Version, rock: &Path, version: &str) -> Result<()> {
     println!("== source rock");
@@ -74,7 +101,7 @@ pub(super) fn source(sh: &Shell, lua: Version, rock: &Path, version: &str) -> Re
         return Ok(());
     };
     let tree = Tree::new(folder.path().join("tree"), lua)?;
-    luarocks.run(&tree.folder, &["--tree", &tree.name(), "install", &rock.display().to_string()])?;
+    luarocks.build(&tree.folder, &["--tree", &tree.name(), "install", &rock.display().to_string()])?;
     // The file for `require "memory"` is of another rock.
     tree.lacks(&[], &["memory.lua"])?;
     load(sh, lua, &tree.installed(), &home, Some(version))?;
@@ -95,9 +122,9 @@ pub(super) fn make(sh: &Shell, versions: &[Version]) -> Result<()> {
         };
         let tree = Tree::new(folder.path().join("tree"), lua)?;
         let root = sh.current_dir();
-        luarocks.run(&root, &["--tree", &tree.name(), "make"])?;
+        luarocks.build(&root, &["--tree", &tree.name(), "make"])?;
         tree.lacks(&[], &["memory.lua"])?;
-        luarocks.run(&root, &["--tree", &tree.name(), "make", "etc/coutil-memory-scm-1.rockspec"])?;
+        luarocks.build(&root, &["--tree", &tree.name(), "make", "etc/coutil-memory-scm-1.rockspec"])?;
         load(sh, lua, &tree.installed(), &home, None)?;
         println!("   it works");
     }
