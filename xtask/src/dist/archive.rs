@@ -3,7 +3,7 @@
 use super::platform::Platform;
 use super::rock::{Files, mode};
 use crate::lua::Version;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use flate2::{Compression, GzBuilder};
 use std::fs;
 use tar::{Builder, EntryType, Header};
@@ -26,6 +26,9 @@ pub(super) fn sources(sh: &Shell) -> Result<Files> {
         .quiet()
         .read()
         .context("the sources are what git lists: use a checkout")?;
+    if names.is_empty() {
+        bail!("git lists no sources: use a checkout");
+    }
     let mut files = Files::new();
     for name in names.split('\0').filter(|name| !name.is_empty()) {
         let content =

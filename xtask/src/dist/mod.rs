@@ -25,9 +25,9 @@ use library::Library;
 use platform::Platform;
 use rock::Files;
 use rockspec::{COUTIL, MEMORY};
-use std::fs;
 use std::path::{Path, PathBuf};
-use xshell::{Shell, cmd};
+use std::{env, fs};
+use xshell::{PushEnv, Shell, cmd};
 
 /// The folder of all this.
 const DIST: &str = "dist";
@@ -107,8 +107,7 @@ pub(crate) fn dist(sh: &Shell, options: &Options) -> Result<()> {
     }
     verify::misfits(sh, &made)?;
     let lua = if versions.contains(&Version::default()) { Version::default() } else { versions[0] };
-    // In a folder of its own, so that what it depends on is built once only.
-    let _target = sh.push_env("CARGO_TARGET_DIR", sh.current_dir().join("target/dist"));
+    let _places = places(sh)?;
     verify::source(sh, lua, &source, &version)
 }
 
@@ -183,6 +182,38 @@ fn third_party(sh: &Shell, platform: &Platform) -> Result<String> {
     ))
 }
 
+/// As long as this lives, cargo builds in a folder of its own, and what it builds tells nobody where that was. So it is the same on
+/// every machine with this compiler, and panics name the files of crates only.
+fn places(sh: &Shell) -> Result<[PushEnv<'_>; 2]> {
+    let root = sh.current_dir();
+    let given = sh.var("RUSTFLAGS").unwrap_or_default();
+    let mut flags: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
+    for (folder, name) in
+        [(cargo_home()? + "/registry/src", "crates"), (root.display().to_string(), "coutil")]
+    {
+        flags.push(format!("--remap-path-prefix={folder}={name}"));
+    }
+    // In this variable, what is between two flags is no space, which may be in the name of a folder.
+    let flags = flags.join("\u{1f}");
+    Ok([
+        sh.push_env("CARGO_ENCODED_RUSTFLAGS", flags),
+        sh.push_env("CARGO_TARGET_DIR", root.join("target/dist")),
+    ])
+}
+
+/// Where cargo keeps the crates.
+fn cargo_home() -> Result<String> {
+    let folder = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let folder =
+        folder.or_else(|| Some(env::home_dir()?.join(".cargo"))).context("where is the home of cargo?")?;
+    Ok(folder.display().to_string())
+}
+
+/// Whether the bytes have these ones in them.
+fn memmem(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// Builds the module for a Lua version, looks at it, and packs it.
 fn module<'a>(
     sh: &Shell,
@@ -193,11 +224,18 @@ fn module<'a>(
     target: Option<&str>,
     third_party: &str,
 ) -> Result<Artefacts<'a>> {
-    let built = match target {
-        Some(target) => build::module_for(sh, lua, target)?,
-        None => build::module(sh, lua)?,
+    let built = {
+        let _places = places(sh)?;
+        match target {
+            Some(target) => build::module_for(sh, lua, target)?,
+            None => build::module(sh, lua)?,
+        }
     };
     let library = fs::read(built.join("coutil.so"))?;
+    let root = sh.current_dir().display().to_string();
+    if [root, cargo_home()?].iter().any(|folder| memmem(&library, folder.as_bytes())) {
+        bail!("the module for {} has folders of this machine in it", lua.title());
+    }
     let floor = Library::read(&library)?
         .check(lua, platform)
         .with_context(|| format!("the module for {} cannot be used everywhere", lua.title()))?;
