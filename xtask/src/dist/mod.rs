@@ -10,6 +10,7 @@
 
 mod archive;
 mod library;
+mod licences;
 mod luarocks;
 mod manifest;
 mod platform;
@@ -82,7 +83,7 @@ pub(crate) fn dist(sh: &Shell, options: &Options) -> Result<()> {
     fs::create_dir_all(&folder)?;
     println!("== Coutil {version} for {}", platform.triple);
     let source = sources(sh, &folder, &version)?;
-    let third_party = third_party(sh, &platform)?;
+    let third_party = licences::third_party(sh, &platform)?;
     let mut made = Vec::new();
     for &lua in &versions {
         let artefacts =
@@ -151,35 +152,6 @@ fn sources(sh: &Shell, folder: &Path, version: &str) -> Result<PathBuf> {
     fs::write(folder.join(format!("{memory_name}.all.rock")), memory_rock)?;
     fs::write(&rock_file, rock)?;
     Ok(rock_file)
-}
-
-/// The crates in the module, whose licences want to be told.
-fn third_party(sh: &Shell, platform: &Platform) -> Result<String> {
-    let triple = &platform.triple;
-    let format = "{p}|{l}|{r}";
-    let crates = cmd!(
-        sh,
-        "cargo tree --locked --package coutil-lua --features module,lua54 --edges normal,no-proc-macro --target {triple}
-         --prefix none --format {format}"
-    );
-    let text = crates.quiet().read()?;
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
-        let mut parts = line.trim_end_matches(" (*)").split('|');
-        let (Some(name), Some(licence), Some(place)) = (parts.next(), parts.next(), parts.next()) else {
-            bail!("what does this mean: {line}");
-        };
-        // Ours have a path.
-        if !name.contains('(') {
-            lines.push(format!("- {name}: {licence}, {place}\n"));
-        }
-    }
-    lines.sort();
-    lines.dedup();
-    Ok(format!(
-        "# What else is in the module\n\nThese crates, and the standard library of Rust (MIT OR Apache-2.0):\n\n{}",
-        lines.concat()
-    ))
 }
 
 /// As long as this lives, cargo builds in a folder of its own, and what it builds tells nobody where that was. So it is the same on
@@ -281,12 +253,14 @@ fn module<'a>(
 /// What is there to read: in the places where it refers to itself.
 fn documents(sh: &Shell, third_party: &str) -> Result<Files> {
     let mut files = Files::from([("THIRD-PARTY.md".to_owned(), third_party.as_bytes().to_vec())]);
-    for name in ["README.md", "CHANGELOG.md", "LICENSE", "docs/manual.md", "docs/install.md"] {
+    for name in ["README.md", "CHANGELOG.md", "LICENSE"] {
         files.insert(name.to_owned(), sh.read_binary_file(name)?);
     }
-    for file in sh.read_dir("examples")? {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.insert(format!("examples/{name}"), fs::read(file)?);
+    for folder in ["docs", "examples"] {
+        for file in sh.read_dir(folder)? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.insert(format!("{folder}/{name}"), fs::read(file)?);
+        }
     }
     Ok(files)
 }
