@@ -47,16 +47,18 @@ fn library(sh: &Shell, version: Version, triple: Option<&str>, quiet: bool) -> R
     // Its threads may outlive the Lua state that loaded it, so it stays in memory once loaded.
     let pinned: &[&str] = if apple { &[] } else { &["--", "-C", "link-arg=-Wl,-z,nodelete"] };
     let quiet: &[&str] = if quiet { &["--quiet"] } else { &[] };
+    // Said rather than found out: it may be in cargo's own configuration too.
+    let target_dir = target(sh);
     let target_option = triple.map(|triple| ["--target", triple]);
     let target_option = target_option.as_ref().map_or(&[][..], |option| &option[..]);
     cmd!(
         sh,
         "cargo rustc {quiet...} --locked --package coutil-lua --lib --crate-type cdylib --release --features {features}
-         {target_option...} {pinned...}"
+         --target-dir {target_dir} {target_option...} {pinned...}"
     )
     .quiet()
     .run()?;
-    let folder = triple.map_or(target(sh), |triple| target(sh).join(triple));
+    let folder = triple.map_or(target_dir.clone(), |triple| target_dir.join(triple));
     Ok(folder.join("release").join(if apple { "libcoutil_lua.dylib" } else { "libcoutil_lua.so" }))
 }
 
@@ -77,9 +79,10 @@ fn assemble(sh: &Shell, library: &Path, folder: &Path) -> Result<()> {
 pub(crate) fn command(sh: &Shell, version: Version, release: bool) -> Result<PathBuf> {
     let features = format!("vendored,{}", version.feature());
     let (profile, flag): (_, &[&str]) = if release { ("release", &["--release"]) } else { ("debug", &[]) };
+    let target_dir = target(sh);
     cmd!(
         sh,
-        "cargo build --quiet --locked --package coutil-lua --bin coutil --features {features} {flag...}"
+        "cargo build --quiet --locked --package coutil-lua --bin coutil --features {features} --target-dir {target_dir} {flag...}"
     )
     .quiet()
     .run()?;

@@ -27,7 +27,7 @@ cargo xtask <command>
     bench [--lua V,…] [--rounds N] [NAME]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
-                                  rocks, archives and checksums of a release, in dist/; installs and tests them
+                                  rocks, archives and checksums of a release, in dist/, of all versions by default; installs and tests them
     dist --check-make [--lua V,…] `luarocks make`, into empty trees
     ci CRATE                      formatting, lints, documentation and tests of one crate
     help                          this text
