@@ -5,6 +5,7 @@ use super::rock::{Files, mode};
 use crate::lua::Version;
 use anyhow::{Context, Result, bail};
 use flate2::{Compression, GzBuilder};
+use std::collections::BTreeSet;
 use std::fs;
 use tar::{Builder, EntryType, Header};
 use xshell::{Shell, cmd};
@@ -20,22 +21,24 @@ pub(super) fn module_name(version: &str, lua: Version, platform: &Platform) -> S
     format!("coutil-{version}-{lua}-{}", platform.triple)
 }
 
-/// The files of the repository that git knows, as they are now.
-pub(super) fn sources(sh: &Shell) -> Result<Files> {
-    let names = cmd!(sh, "git ls-files -z")
-        .quiet()
-        .read()
-        .context("the sources are what git lists: use a checkout")?;
-    if names.is_empty() {
-        bail!("git lists no sources: use a checkout");
-    }
-    let mut files = Files::new();
-    for name in names.split('\0').filter(|name| !name.is_empty()) {
+/// The files of the repository that git knows, as they are now; and which of them can be run.
+pub(super) fn sources(sh: &Shell) -> Result<(Files, BTreeSet<String>)> {
+    let list = cmd!(sh, "git ls-files --stage -z").quiet().read();
+    let list = list.context("the sources are what git lists: use a checkout")?;
+    let (mut files, mut executable) = (Files::new(), BTreeSet::new());
+    for line in list.split('\0').filter(|line| !line.is_empty()) {
+        let (mode, name) = line.split_once('\t').with_context(|| format!("what does this mean: {line}"))?;
         let content =
             fs::read(sh.current_dir().join(name)).with_context(|| format!("while {name} was read"))?;
         files.insert(name.to_owned(), content);
+        if mode.starts_with("100755") {
+            executable.insert(name.to_owned());
+        }
     }
-    Ok(files)
+    if files.is_empty() {
+        bail!("git lists no sources: use a checkout");
+    }
+    Ok((files, executable))
 }
 
 /// An archive of those files in one folder. `executable` says which of them can be run.

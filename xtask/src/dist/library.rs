@@ -222,6 +222,26 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn a_file_is_read() {
+        // This program.
+        let bytes = std::env::current_exe().and_then(std::fs::read).expect("it can be read");
+        let library = Library::read(&bytes).expect("it is understood");
+        assert!(library.libraries.iter().any(|name| name == "libc.so.6"), "{:?}", library.libraries);
+        let version = |name: &str| {
+            let symbol = library.needed.iter().find(|symbol| symbol.name == name).expect("it is used");
+            symbol.version.clone().expect("it has one")
+        };
+        assert!(version("read").starts_with("GLIBC_2."));
+        assert!(version("_Unwind_Resume").starts_with("GCC_"));
+        let weak = library.needed.iter().find(|symbol| symbol.name == "__gmon_start__").expect("it is used");
+        assert!(weak.weak && weak.version.is_none());
+        assert!(!library.pinned);
+        assert!(library.glibc().expect("there is one") >= (2, 17));
+        assert!(Library::read(b"#!/bin/sh").is_err());
+    }
+
+    #[test]
     fn the_entry_points_are_known() {
         assert!(entries().contains("luaopen_coutil"));
         assert!(entries().contains("luaopen_coutil_native_event"));

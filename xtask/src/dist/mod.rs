@@ -130,8 +130,8 @@ fn sources(sh: &Shell, folder: &Path, version: &str) -> Result<PathBuf> {
         println!("   the sources have changes that are not committed, or files that git does not know");
     }
     let name = archive::source_name(version);
-    let scripts = |file: &str| file.starts_with(".ci/");
-    let sources = archive::tar_gz(&name, &archive::sources(sh)?, scripts)?;
+    let (files, executable) = archive::sources(sh)?;
+    let sources = archive::tar_gz(&name, &files, |file| executable.contains(file))?;
     let number = rockspec::number(version);
     let (coutil, memory) = rockspec::of_checkout(sh)?;
     let (coutil, memory) = (rockspec::release(&coutil, version)?, rockspec::release(&memory, version)?);
