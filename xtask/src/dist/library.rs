@@ -13,8 +13,8 @@ use object::{Endianness, FileKind, Object, ObjectSymbol};
 use std::collections::BTreeSet;
 use std::str::from_utf8;
 
-/// The newest version of glibc that a module may need: the first one with everything in one library, since which what is
-/// built there needs it.
+/// The newest version of glibc that a module may need. It has the functions of threads in `libc.so`, where older ones have not; so
+/// whatever is built with this or a newer one needs this.
 const FLOOR: (u32, u32) = (2, 34);
 
 /// The libraries of glibc and of the compiler; every system has them.
