@@ -65,6 +65,9 @@ pub(super) fn all(sh: &Shell, made: &Artefacts<'_>, tests: bool) -> Result<()> {
 
 /// Each interpreter has to refuse the modules for the others. LuaRocks does not see where somebody else puts them.
 pub(super) fn misfits(sh: &Shell, made: &[Artefacts<'_>]) -> Result<()> {
+    if made.len() < 2 {
+        return Ok(());
+    }
     println!("== modules for another Lua");
     let folder = sh.create_temp_dir()?;
     let script = folder.path().join("misfit.lua");
