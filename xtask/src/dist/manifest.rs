@@ -1,6 +1,6 @@
 //! What makes folders of rocks servers, and the checksums.
 
-use super::rock::hex;
+use super::rock::{self, Files, hex};
 use super::table::{Value, assignment};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes the manifest of the rocks in a folder, under each of these names.
+/// Writes the manifest of the rocks in a folder, under each of these names; and in archives, which is what is asked for first, and by
+/// lux only.
 pub(super) fn server(folder: &Path, names: &[String]) -> Result<()> {
     let mut rocks = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -17,6 +18,8 @@ pub(super) fn server(folder: &Path, names: &[String]) -> Result<()> {
     let text = repository(rocks);
     for name in names {
         fs::write(folder.join(name), &text)?;
+        let archive = rock::zipped(&Files::from([(name.clone(), text.clone().into_bytes())]))?;
+        fs::write(folder.join(format!("{name}.zip")), archive)?;
     }
     Ok(())
 }

@@ -136,7 +136,8 @@ fn sources(sh: &Shell, folder: &Path, version: &str) -> Result<PathBuf> {
     let (coutil, memory) = rockspec::of_checkout(sh)?;
     let (coutil, memory) = (rockspec::release(&coutil, version)?, rockspec::release(&memory, version)?);
     let (coutil_name, memory_name) = (format!("{COUTIL}-{number}"), format!("{MEMORY}-{number}"));
-    let rock = rock::source(&Files::from([
+    // No more than the rockspec, and the archive that it names.
+    let rock = rock::zipped(&Files::from([
         (format!("{coutil_name}.rockspec"), coutil.clone().into_bytes()),
         (format!("{name}.tar.gz"), sources.clone()),
     ]))?;

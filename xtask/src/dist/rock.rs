@@ -18,11 +18,6 @@ pub(super) fn binary(mut files: Files) -> Result<Vec<u8>> {
     zipped(&files)
 }
 
-/// A rock with sources: a rockspec, and the archive that it names.
-pub(super) fn source(files: &Files) -> Result<Vec<u8>> {
-    zipped(files)
-}
-
 /// Lists the files, each with its MD5 sum.
 fn rock_manifest(files: &Files) -> String {
     let mut manifest = Value::empty();
@@ -44,7 +39,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The archive. It has the same bytes whenever the files have: all are of the first day that such an archive can name.
-fn zipped(files: &Files) -> Result<Vec<u8>> {
+pub(super) fn zipped(files: &Files) -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         let options = SimpleFileOptions::default()
