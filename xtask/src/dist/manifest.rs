@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes the manifest of the rocks in a folder, under each of these names; and in archives, which is what is asked for first, and by
-/// lux only.
+/// Writes the manifest of the rocks in a folder, under each of these names. Those of a Lua version are in archives too: that is what
+/// LuaRocks asks a server for first, and lux asks for nothing else.
 pub(super) fn server(folder: &Path, names: &[String]) -> Result<()> {
     let mut rocks = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -18,8 +18,10 @@ pub(super) fn server(folder: &Path, names: &[String]) -> Result<()> {
     let text = repository(rocks);
     for name in names {
         fs::write(folder.join(name), &text)?;
-        let archive = rock::zipped(&Files::from([(name.clone(), text.clone().into_bytes())]))?;
-        fs::write(folder.join(format!("{name}.zip")), archive)?;
+        if name.contains('-') {
+            let archive = rock::zipped(&Files::from([(name.clone(), text.clone().into_bytes())]))?;
+            fs::write(folder.join(format!("{name}.zip")), archive)?;
+        }
     }
     Ok(())
 }
