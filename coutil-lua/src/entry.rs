@@ -5,6 +5,37 @@
 use crate::modules;
 use crate::raw::{c_int, lua_State};
 
+/// The number of the Lua version that this is built for.
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+const VERSION: mlua::ffi::lua_Number = if cfg!(feature = "lua55") {
+    505.0
+} else if cfg!(feature = "lua54") {
+    504.0
+} else if cfg!(feature = "lua53") {
+    503.0
+} else {
+    502.0
+};
+
+/// Raises an error in an interpreter of another version, or one that is in the process twice. [-0, +0]
+///
+/// Most others lack a function that this module uses, so that it cannot be loaded at all. But one for 5.4 can be loaded by
+/// 5.5, and the other way round.
+unsafe fn check_version(_L: *mut lua_State) {
+    // SAFETY: nothing with a destructor is live.
+    #[cfg(feature = "lua52")]
+    unsafe {
+        mlua::ffi::luaL_checkversion_(_L, VERSION);
+    }
+    // SAFETY: as above.
+    #[cfg(any(feature = "lua53", feature = "lua54", feature = "lua55"))]
+    unsafe {
+        // As `LUAL_NUMSIZES` has it.
+        let sizes = size_of::<mlua::ffi::lua_Integer>() * 16 + size_of::<mlua::ffi::lua_Number>();
+        mlua::ffi::luaL_checkversion_(_L, VERSION, sizes);
+    }
+}
+
 macro_rules! entry {
     ($($name:ident => $open:ident),* $(,)?) => { $(
         /// Called by `require`.
@@ -16,7 +47,10 @@ macro_rules! entry {
         #[unsafe(no_mangle)]
         pub unsafe extern "C-unwind" fn $name(L: *mut lua_State) -> c_int {
             // SAFETY: as the caller says.
-            unsafe { modules::$open(L) }
+            unsafe {
+                check_version(L);
+                modules::$open(L)
+            }
         }
     )* };
 }

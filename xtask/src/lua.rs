@@ -1,7 +1,8 @@
 //! The Lua versions.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::str::FromStr;
+use xshell::{Shell, cmd};
 
 /// A Lua version that the library is built for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,29 @@ impl Version {
             Version::Lua55 => "lua5.5",
             Version::Jit => "luajit",
         }
+    }
+
+    /// As people call it.
+    pub(crate) fn title(self) -> String {
+        match self {
+            Version::Jit => "LuaJIT".to_owned(),
+            _ => format!("Lua {}", self.name()),
+        }
+    }
+
+    /// The version of the language, by which folders of libraries are called.
+    pub(crate) fn abi(self) -> &'static str {
+        match self {
+            Version::Jit => "5.1",
+            _ => self.name(),
+        }
+    }
+
+    /// Asks an interpreter.
+    pub(crate) fn of(sh: &Shell, interpreter: &str) -> Result<Version> {
+        let script = "io.write(type(jit) == 'table' and 'jit' or _VERSION:match '%d+%.%d+')";
+        let name = cmd!(sh, "{interpreter} -e {script}").quiet().read();
+        name.with_context(|| format!("what is {interpreter}?"))?.parse()
     }
 
     /// Versions with commas between them.

@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod ci;
+mod dist;
 mod docs;
 mod floor;
 mod links;
@@ -23,10 +24,14 @@ cargo xtask <command>
 
     run [--lua V] SCRIPT [ARGS]   run a Lua script in an interpreter that has coutil in it
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
+    build --for LUA --into FOLDER the same, for that interpreter, and into that folder: what `luarocks make` does
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
     bench [--lua V,…] [--rounds N] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
+    dist [--lua V,…] [--target TRIPLE] [--no-tests]
+                                  rocks, archives and checksums of a release, in dist/, of all versions by default; installs and tests them
+    dist --check-make [--lua V,…] `luarocks make`, into empty trees
     ci CRATE                      formatting, lints, documentation and tests of one crate
     help                          this text
 
@@ -53,6 +58,12 @@ fn run_command() -> Result<()> {
             run::run(&sh, &invoked_from, version, args.finish())
         }
         Some("build") => {
+            let interpreter: Option<String> = args.opt_value_from_str("--for")?;
+            if let Some(interpreter) = interpreter {
+                let folder = invoked_from.join(args.value_from_str::<_, String>("--into")?);
+                finish(args)?;
+                return build::module_into(&sh, Version::of(&sh, &interpreter)?, &folder);
+            }
             let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
             finish(args)?;
             let folder = build::module(&sh, version)?;
@@ -78,6 +89,17 @@ fn run_command() -> Result<()> {
         }
         // For `bench`, in a process of its own.
         Some("floor") => floor::floor(&args.free_from_str::<String>()?, args.free_from_str()?),
+        Some("dist") => {
+            let check_make = args.contains("--check-make");
+            let tests = !args.contains("--no-tests");
+            let target = args.opt_value_from_str("--target")?;
+            let versions = args.opt_value_from_fn("--lua", Version::list)?;
+            finish(args)?;
+            if check_make {
+                return dist::check_make(&sh, versions);
+            }
+            dist::dist(&sh, &dist::Options { versions, target, tests })
+        }
         Some("ci") => {
             let name: String = args.free_from_str()?;
             finish(args)?;

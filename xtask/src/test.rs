@@ -86,7 +86,7 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
             title: format!("{} module", version.name()),
             command,
             args,
-            folder: Some(folder),
+            module: Some(Installed { lua: folder.clone(), library: folder.clone() }),
             ..Default::default()
         });
         suite(sh, &embedded, &filter, &mut total)?;
@@ -133,6 +133,28 @@ fn rust(sh: &Shell, args: &[&str]) -> Result<Count> {
     Ok(count)
 }
 
+/// Where a module is.
+#[derive(Clone)]
+pub(crate) struct Installed {
+    /// The folder with its Lua files.
+    pub(crate) lua: PathBuf,
+    /// The folder with the library.
+    pub(crate) library: PathBuf,
+}
+
+/// Runs the suite with a module that is installed somewhere.
+pub(crate) fn installed(sh: &Shell, version: Version, module: Installed) -> Result<()> {
+    let (command, args) = interpreter(sh, version)?.context("there is no interpreter")?;
+    let title = format!("{} installed", version.name());
+    let interpreter = Interpreter { title, command, args, module: Some(module), ..Default::default() };
+    let mut total = Count::default();
+    suite(sh, &interpreter, &None, &mut total)?;
+    if total.failed > 0 {
+        bail!("{} tests failed", total.failed);
+    }
+    Ok(())
+}
+
 /// What runs the Lua tests.
 #[derive(Clone, Default)]
 struct Interpreter {
@@ -140,7 +162,7 @@ struct Interpreter {
     command: PathBuf,
     args: Vec<String>,
     /// Where the module is; none if the library is built in.
-    folder: Option<PathBuf>,
+    module: Option<Installed>,
     /// What the tests are to do with the collector.
     collector: Option<&'static str>,
     /// By how much the large tests are to be smaller.
@@ -153,9 +175,9 @@ impl Interpreter {
         command.args(&self.args).arg(script).current_dir(directory).stdin(Stdio::null());
         let support = directory.join(SUITE).join("support/?.lua");
         let (mut path, mut cpath) = (support.display().to_string(), String::new());
-        if let Some(folder) = &self.folder {
-            path += &format!(";{}", folder.join("?.lua").display());
-            cpath = folder.join("?.so").display().to_string();
+        if let Some(module) = &self.module {
+            path += &format!(";{}", module.lua.join("?.lua").display());
+            cpath = module.library.join("?.so").display().to_string();
         }
         // The variables with a version would come first.
         for version in ["5_2", "5_3", "5_4", "5_5"] {
