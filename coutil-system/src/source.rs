@@ -24,6 +24,7 @@ pub(crate) enum Readiness {
 
 /// What a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A TCP connection, or a socket to become one.
     TcpStream,

@@ -37,19 +37,32 @@ impl Drop for Folder {
     }
 }
 
-const DEFAULT: OpenOptions = OpenOptions {
-    read: false,
-    write: false,
-    append: false,
-    truncate: false,
-    sync: false,
-    create: Create::Never,
-    mode: 0,
+const READ: OpenOptions = {
+    let mut options = OpenOptions::new();
+    options.read = true;
+    options
 };
-const READ: OpenOptions = OpenOptions { read: true, ..DEFAULT };
-const WRITE: OpenOptions = OpenOptions { write: true, ..DEFAULT };
-const BOTH: OpenOptions = OpenOptions { read: true, ..WRITE };
-const MAKE: OpenOptions = OpenOptions { create: Create::New, mode: 0o600, ..BOTH };
+const WRITE: OpenOptions = {
+    let mut options = OpenOptions::new();
+    options.write = true;
+    options
+};
+const BOTH: OpenOptions = {
+    let mut options = READ;
+    options.write = true;
+    options
+};
+const MAKE: OpenOptions = {
+    let mut options = BOTH;
+    options.create = Create::New;
+    options.mode = 0o600;
+    options
+};
+const APPEND: OpenOptions = {
+    let mut options = OpenOptions::new();
+    options.append = true;
+    options
+};
 
 fn open(path: &Path, options: OpenOptions) -> File {
     File::open(path, &options).unwrap()
@@ -158,7 +171,8 @@ fn copies_have_contents_and_bits() {
         copy(&to, &folder.path(same)).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), b"short");
     }
-    let new = CopyOptions { new: true, ..CopyOptions::default() };
+    let mut new = CopyOptions::default();
+    new.new = true;
     assert_eq!(code(fs::copy(&to, &to, new)), libc::EEXIST);
     // What has no size has contents all the same.
     copy("/proc/version".as_ref(), &to).unwrap();
@@ -171,7 +185,8 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
     let from = folder.file("from", b"from");
     let to = folder.file("to", b"to");
     fs::change_mode(&to, 0o600).unwrap();
-    let always = CopyOptions { copy_on_write: CopyOnWrite::Always, new: false };
+    let mut always = CopyOptions::default();
+    always.copy_on_write = CopyOnWrite::Always;
     if let Err(error) = fs::copy(&from, &to, always) {
         assert_eq!(error.code(), libc::EOPNOTSUPP);
         assert_eq!((std::fs::read(&to).unwrap(), mode(&to)), (b"to".to_vec(), 0o600));
@@ -182,7 +197,9 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
         assert!(!folder.path("target").exists());
         assert!(folder.path("dangling").is_symlink());
     }
-    fs::copy(&from, &to, CopyOptions { copy_on_write: CopyOnWrite::IfPossible, new: false }).unwrap();
+    let mut if_possible = CopyOptions::default();
+    if_possible.copy_on_write = CopyOnWrite::IfPossible;
+    fs::copy(&from, &to, if_possible).unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), b"from");
     // Directories.
     assert_eq!(code(copy(&folder.0, &to)), libc::EISDIR);
@@ -230,7 +247,7 @@ fn copies_between_files() {
     assert_eq!(to.copy_from(&from, Some(1 << 40), 1), Ok(0));
     assert_eq!(std::fs::read(&path).unwrap(), b"23489");
     // To the end.
-    let append = open(&path, OpenOptions { append: true, ..DEFAULT });
+    let append = open(&path, APPEND);
     assert_eq!(append.copy_from(&from, Some(0), 2), Ok(2));
     assert_eq!(std::fs::read(&path).unwrap(), b"2348901");
     // What is not open for it.

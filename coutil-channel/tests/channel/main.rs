@@ -1,6 +1,7 @@
 //! The channels, from outside.
 #![cfg(not(loom))]
 
+#[cfg(feature = "buffered")]
 mod buffered;
 mod exchange;
 mod model;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Whether a copy shares the blocks of its source until one of them is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CopyOnWrite {
     /// It does not need to.
     #[default]
@@ -19,8 +20,9 @@ pub enum CopyOnWrite {
     Always,
 }
 
-/// How a file is copied.
+/// How a file is copied. What is wanted is set in the fields of the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CopyOptions {
     /// The copy must not be there yet.
     pub new: bool,

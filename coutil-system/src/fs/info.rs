@@ -98,6 +98,7 @@ impl Time {
 
 /// What is known of a file: see inode(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Info {
     /// Its type and its permission bits.
     pub mode: u32,
@@ -211,6 +212,7 @@ pub(super) fn info_of(fd: BorrowedFd<'_>) -> Result<Info> {
 
 /// What is known of a file system: see statfs(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileSystem {
     /// The number of its type.
     pub type_number: u64,
