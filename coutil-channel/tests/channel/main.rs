@@ -6,3 +6,4 @@ mod buffered;
 mod exchange;
 mod model;
 mod threads;
+mod traits;
