@@ -12,11 +12,9 @@ end
 
 -- A program whose output is read.
 spawn.catch(failed, function ()
-  local process = { execfile = "uname", arguments = { "-s" }, stdout = "w" }
-  local ended = false
+  local process = { execfile = "uname", arguments = { "-s" }, stdout = "r" }
   spawn.catch(failed, function ()
     assert(system.execute(process))
-    ended = true
   end)
   local buffer = memory.create(64)
   local count = assert(process.stdout:read(buffer))

@@ -6,6 +6,7 @@ mod build;
 mod ci;
 mod floor;
 mod lua;
+mod projects;
 mod run;
 mod test;
 
@@ -24,7 +25,8 @@ cargo xtask <command>
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
     bench [--lua V,…] [--rounds N] [NAME]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
-    ci CRATE                      formatting, lints, documentation and tests of one crate
+    ci CRATE [--lua V,…]          formatting, lints, documentation and tests of one crate
+    ci packages | examples | msrv the packages of all crates; the examples that are projects; the oldest compiler
     help                          this text
 
 V is one of 5.1 5.2 5.3 5.4 5.5 jit; 5.4 by default.";
@@ -73,9 +75,10 @@ fn run_command() -> Result<()> {
         // For `bench`, in a process of its own.
         Some("floor") => floor::floor(&args.free_from_str::<String>()?, args.free_from_str()?),
         Some("ci") => {
-            let name: String = args.free_from_str()?;
+            let versions = args.opt_value_from_fn("--lua", Version::list)?;
+            let job: String = args.free_from_str()?;
             finish(args)?;
-            ci::ci(&sh, &name)
+            ci::ci(&sh, &job, versions)
         }
         Some("help") => {
             println!("{HELP}");

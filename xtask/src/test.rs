@@ -6,6 +6,7 @@
 
 use crate::build;
 use crate::lua::Version;
+use crate::projects;
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::num::NonZero;
@@ -24,9 +25,9 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// Passed, failed and skipped tests.
 #[derive(Default)]
-struct Count {
-    passed: u64,
-    failed: u64,
+pub(crate) struct Count {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
     skipped: u64,
 }
 
@@ -35,6 +36,15 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+    }
+
+    /// Ends a job that has nothing else to tell.
+    pub(crate) fn ended_well(&self) -> Result<()> {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed > 0 {
+            bail!("{} failed", self.failed);
+        }
+        Ok(())
     }
 
     /// The numbers in a line like `3 passed, 0 failed, 1 skipped`, or `3 passed; 0 failed; 1 ignored`.
@@ -316,7 +326,7 @@ fn valgrind(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, tota
     suite(sh, &interpreter, filter, total)
 }
 
-/// Runs the examples that end by themselves, with every version.
+/// Runs the examples that end by themselves, with every version; and those that are projects of their own.
 fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
     println!("== examples");
     let mut sum = Count::default();
@@ -332,6 +342,7 @@ fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
             }
         }
     }
+    sum.add(&projects::run(sh, &Version::ALL)?);
     println!("   {} passed, {} failed", sum.passed, sum.failed);
     total.add(&sum);
     Ok(())
