@@ -68,7 +68,10 @@
 //! - One thread at a time runs a loop, and its tasks on that thread. For parallel work there are other executors; the
 //!   futures of this crate run on any of them.
 //! - Of sockets, only TCP has futures.
-//! - There are no `AsyncRead` and `AsyncWrite`, which cannot tell that somebody has given up a read.
+//!
+//! # Features
+//!
+//! `futures-io`, which is off by default: [`TcpStream`] has `AsyncRead` and `AsyncWrite` of the crate of that name.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// So many connections wait to be accepted, unless the system has a lower limit.
 const BACKLOG: i32 = 1024;
 
+#[cfg(feature = "futures-io")]
+mod io;
+
 /// A source of a loop, which is closed when this is dropped.
 struct Socket {
     shared: Weak<Shared>,
@@ -154,14 +157,23 @@ impl TcpListener {
 /// })??;
 /// # Ok::<(), coutil_system::Error>(())
 /// ```
+///
+/// With the feature `futures-io` it has `AsyncRead` and `AsyncWrite` of the crate of that name. See there for what they cannot do.
 #[derive(Clone, Debug)]
 pub struct TcpStream {
+    /// Before the socket, which is closed when the last handle is dropped.
+    #[cfg(feature = "futures-io")]
+    io: io::State,
     socket: Arc<Socket>,
 }
 
 impl TcpStream {
     fn new(shared: Weak<Shared>, id: SourceId) -> Self {
-        Self { socket: Arc::new(Socket { shared, id }) }
+        Self {
+            #[cfg(feature = "futures-io")]
+            io: io::State::default(),
+            socket: Arc::new(Socket { shared, id }),
+        }
     }
 
     /// Connects to an address: connect(2). To drop the future gives up, and closes the socket.
@@ -335,22 +347,31 @@ impl Future for Read<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { socket, buffer, operation } = &mut *self;
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        operation.poll(
-            context,
-            |core, op| start_reading(core, op, socket.id),
-            |core, op, outcome| match outcome {
-                Outcome::Done(result) => Poll::Ready(result.map(|()| 0)),
-                _ => match core.try_read(op, buffer) {
-                    Attempt::Done(Err(Error::END_OF_FILE)) => Poll::Ready(Ok(0)),
-                    Attempt::Done(result) => Poll::Ready(result),
-                    Attempt::Wait => Poll::Pending,
-                },
-            },
-        )
+        poll_read(operation, socket.id, buffer, context)
     }
+}
+
+fn poll_read(
+    operation: &mut Operation,
+    id: SourceId,
+    buffer: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<Result<usize>> {
+    if buffer.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    operation.poll(
+        context,
+        |core, op| start_reading(core, op, id),
+        |core, op, outcome| match outcome {
+            Outcome::Done(result) => Poll::Ready(result.map(|()| 0)),
+            _ => match core.try_read(op, buffer) {
+                Attempt::Done(Err(Error::END_OF_FILE)) => Poll::Ready(Ok(0)),
+                Attempt::Done(result) => Poll::Ready(result),
+                Attempt::Wait => Poll::Pending,
+            },
+        },
+    )
 }
 
 /// The future of [`TcpStream::write_all`].

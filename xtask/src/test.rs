@@ -68,11 +68,17 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
     let everything = versions.is_none() && filter.is_none();
     let versions = versions.unwrap_or(Version::ALL.to_vec());
     if everything {
-        total.add(&rust(sh, &["--workspace", "--exclude", "coutil-lua"])?);
+        total.add(&rust(
+            sh,
+            &["--workspace", "--exclude", "coutil-lua", "--features", "coutil-system/futures-io"],
+        )?);
         {
             // The poller of systems other than Linux; in a folder of its own, as the flag changes every crate.
             let _flags = sh.push_env("RUSTFLAGS", "--cfg coutil_portable_poller");
-            total.add(&rust(sh, &["--package", "coutil-system", "--target-dir", "target/portable"])?);
+            total.add(&rust(
+                sh,
+                &["--package", "coutil-system", "--all-features", "--target-dir", "target/portable"],
+            )?);
         }
         {
             // Where threads meet, in all orders; likewise.

@@ -6,6 +6,8 @@
 mod connect;
 mod face;
 mod input;
+#[cfg(feature = "futures-io")]
+mod io;
 mod output;
 mod parked;
 mod pass;
