@@ -1,6 +1,6 @@
 //! `AsyncRead` and `AsyncWrite` of the streams.
 
-use coutil_system::{Error, EventLoop, TcpListener, TcpStream};
+use coutil_system::{Error, EventLoop, LocalStream, TcpListener, TcpStream};
 use futures_lite::future::{block_on, poll_once, zip};
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt, copy};
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -31,9 +31,33 @@ fn code(error: &std::io::Error) -> i32 {
 }
 
 #[test]
+fn local_streams_too() {
+    let events = new();
+    let (mut stream, other) = LocalStream::pair(&events).unwrap();
+    let mut peer = std::os::unix::net::UnixStream::from(other);
+    let sent = bytes(3_000_000);
+    let echo = thread::spawn(move || {
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).unwrap();
+        peer.write_all(&received).unwrap();
+    });
+    let mut received = Vec::new();
+    events
+        .block_on(async {
+            AsyncWriteExt::write_all(&mut stream, &sent).await.unwrap();
+            AsyncWriteExt::close(&mut stream).await.unwrap();
+            stream.read_to_end(&mut received).await.unwrap();
+        })
+        .unwrap();
+    echo.join().unwrap();
+    assert!(received == sent);
+}
+
+#[test]
 fn it_is_what_others_expect() {
     fn stream<T: AsyncRead + AsyncWrite + Clone + Send + Sync + Unpin + 'static>() {}
     stream::<TcpStream>();
+    stream::<LocalStream>();
 }
 
 #[test]

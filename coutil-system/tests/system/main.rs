@@ -8,9 +8,11 @@ mod face;
 mod input;
 #[cfg(feature = "futures-io")]
 mod io;
+mod local;
 mod output;
 mod parked;
 mod pass;
 mod process;
 mod tasks;
+mod udp;
 mod util;
