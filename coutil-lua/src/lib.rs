@@ -86,3 +86,8 @@ pub use system::future::async_function;
 
 /// The Lua version that this build is for, as `Lua 5.4`.
 pub const LUA_VERSION: &str = raw::compat::VERSION;
+
+/// Runs the example of the README.
+#[cfg(all(doctest, feature = "vendored"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -39,7 +39,8 @@ pub struct CopyOptions {
 ///
 /// `illegal operation on a directory`; `file already exists`; that a clone cannot be made, as ioctl_ficlone(2) has it; and others of
 /// open(2), read(2) and write(2).
-pub fn copy(path: &Path, destination: &Path, options: CopyOptions) -> Result<()> {
+pub fn copy(path: impl AsRef<Path>, destination: impl AsRef<Path>, options: CopyOptions) -> Result<()> {
+    let (path, destination) = (path.as_ref(), destination.as_ref());
     let read = OpenOptions { read: true, ..OpenOptions::default() };
     let source = File::open(path, &read)?;
     let from = source.info()?;

@@ -118,7 +118,8 @@ impl File {
     /// # Errors
     ///
     /// As open(2) has them: among others there is no such file, or there is one and it must not be.
-    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
+        let path = path.as_ref();
         let mode = Mode::from_bits_truncate(mode_bits(options.mode));
         Ok(above_standard(retry_on_intr(|| rustix::fs::open(path, options.flags(), mode))?)?.into())
     }

@@ -15,7 +15,7 @@
 //! let events = EventLoop::new()?;
 //! let text = events.block_on(async {
 //!     let options = fs::OpenOptions::new();
-//!     let file = Arc::new(unblock(move || fs::File::open("Cargo.toml".as_ref(), &options)).await?);
+//!     let file = Arc::new(unblock(move || fs::File::open("Cargo.toml", &options)).await?);
 //!     let reader = file.clone();
 //!     unblock(move || {
 //!         let mut text = [0; 9];
