@@ -78,8 +78,8 @@ macro_rules! stream {
     ($stream:ident) => {
         /// One handle at a time reads; others fail with `resource busy or locked`. A read that was given up, as by dropping the
         /// future of `AsyncReadExt::read`, has taken nothing; but that cannot be told from one that is going to be polled
-        /// again, so it waits on, and nobody else can read before this handle has, or is dropped. (The futures of the stream's
-        /// own `read` do not have that.)
+        /// again. So it waits on, the loop counts it as pending, and nobody else can read, until this handle has, or is dropped.
+        /// (The futures of the stream's own `read` do not have that.)
         impl AsyncRead for $stream {
             fn poll_read(
                 mut self: Pin<&mut Self>,
