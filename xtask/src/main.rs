@@ -4,7 +4,9 @@
 mod bench;
 mod build;
 mod ci;
+mod docs;
 mod floor;
+mod links;
 mod lua;
 mod projects;
 mod run;
@@ -25,6 +27,7 @@ cargo xtask <command>
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
     bench [--lua V,…] [--rounds N] [NAME]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
+    docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     ci CRATE [--lua V,…]          formatting, lints, documentation and tests of one crate
     ci packages | examples | msrv the packages of all crates; the examples that are projects; the oldest compiler
     help                          this text
@@ -79,6 +82,10 @@ fn run_command() -> Result<()> {
             let job: String = args.free_from_str()?;
             finish(args)?;
             ci::ci(&sh, &job, versions)
+        }
+        Some("docs") => {
+            finish(args)?;
+            docs::docs(&sh)
         }
         Some("help") => {
             println!("{HELP}");

@@ -1,0 +1,3 @@
+---@meta memory
+
+return require "coutil.memory"
