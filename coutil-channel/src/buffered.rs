@@ -36,6 +36,14 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
+impl<T> SendError<T> {
+    /// The value that was not sent.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SendError(..)")
@@ -57,6 +65,28 @@ pub enum TrySendError<T> {
     Full(T),
     /// All receivers are gone.
     Closed(T),
+}
+
+impl<T> TrySendError<T> {
+    /// The value that was not sent.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(value) | Self::Closed(value) => value,
+        }
+    }
+
+    /// Whether there is no room now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+
+    /// Whether all receivers are gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
 }
 
 impl<T> fmt::Debug for TrySendError<T> {

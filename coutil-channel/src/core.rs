@@ -101,6 +101,7 @@ impl<W, D> Rendezvous<W, D> {
     }
 
     /// Makes a channel where nobody waits.
+    #[must_use = "nothing else names the channel"]
     pub fn open(&mut self, data: D) -> ChannelId {
         self.registry.open(Place { endpoint: Endpoint::Any, data })
     }
@@ -127,6 +128,7 @@ impl<W, D> Rendezvous<W, D> {
 
     /// Takes the party out of the queue that has waited longest, if it can be matched with one that takes this endpoint. It is
     /// to be [removed](Self::remove) when both know of it.
+    #[must_use = "a party that was met stays until it is removed"]
     pub fn meet(&mut self, channel: ChannelId, endpoint: Endpoint) -> Option<PartyId> {
         let place = self.registry.data(channel)?;
         if self.registry.is_empty(channel) || !place.endpoint.meets(endpoint) {

@@ -2,7 +2,7 @@
 //!
 //! - [`Channels`]: two that come to a channel of the same name, to opposite [endpoints](core::Endpoint), exchange a value
 //!   each. Whoever comes first waits.
-//! - [`buffered`]: channels with a buffer, many to many.
+//! - `buffered`: channels with a buffer, many to many.
 //! - [`core`]: the rules of the rendezvous alone, without futures or locks.
 //!
 //! There is nothing to set up: a channel exists while somebody has a [`Channel`] of its name, or waits there. It begins to wait
@@ -39,9 +39,14 @@
 //! - All channels of one [`Channels`] share a lock.
 //! - A value that was exchanged and never taken, as its future was dropped before it was polled again, is dropped; the other
 //!   side does not learn of it.
+//!
+//! # Features
+//!
+//! `buffered`, which is on by default: the module of that name. It is all that needs the crate `flume`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "buffered")]
 pub mod buffered;
 mod channels;
 pub mod core;
@@ -49,6 +54,6 @@ pub mod core;
 pub use channels::{Channel, Channels, Exchange};
 
 /// Runs the example of the README.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "buffered"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -206,6 +206,7 @@ impl<W, D> Registry<W, D> {
     // Queues
 
     /// Makes an empty queue.
+    #[must_use = "nothing else names the queue"]
     pub fn open(&mut self, data: D) -> QueueId {
         let generation = self.next_generation();
         let index = position(self.queues.vacant_key());
@@ -264,6 +265,7 @@ impl<W, D> Registry<W, D> {
     // Waiters
 
     /// Makes a waiter that waits for nothing yet.
+    #[must_use = "nothing else names the waiter"]
     pub fn enroll(&mut self, payload: W, wait: Wait) -> WaiterId {
         let generation = self.next_generation();
         let index = position(self.waiters.insert(Waiter { generation, node: NIL, wait, payload }));
@@ -354,6 +356,7 @@ impl<W, D> Registry<W, D> {
 
     /// Takes out the one who has waited longest in a queue.
     #[inline]
+    #[must_use = "a waiter that is done stays in the registry until it is removed"]
     pub fn pop(&mut self, queue: QueueId) -> Option<Popped> {
         let list = self.queue(queue)?.list;
         self.pop_list(list)
@@ -361,6 +364,7 @@ impl<W, D> Registry<W, D> {
 
     /// Takes out all who wait in a queue, as a batch: those who join the queue from now on are not in it. A member
     /// that is removed leaves the batch. `None` if nobody waits.
+    #[must_use = "a batch has to be emptied with `pop_from`, or discarded"]
     pub fn detach(&mut self, queue: QueueId) -> Option<Batch> {
         let list = self.queue(queue)?.list;
         if self.lists[list as usize].head == NIL {
@@ -372,6 +376,7 @@ impl<W, D> Registry<W, D> {
 
     /// Takes out the next one of a batch. After `None` the batch is empty for good; it still has to be
     /// [discarded](Self::discard).
+    #[must_use = "a waiter that is done stays in the registry until it is removed"]
     pub fn pop_from(&mut self, batch: &Batch) -> Option<Popped> {
         self.pop_list(batch.list)
     }

@@ -1,8 +1,12 @@
 //! Multithreading for Lua without callbacks: the Lua module, and the library for programs that embed Lua.
 //!
-//! Lua coroutines wait for events, promises and mutexes, and continue when these come, with no callback and no event
-//! loop in sight. This crate is the Lua side; the primitives are crates of their own (`coutil-event`, `coutil-mutex`,
-//! `coutil-promise`), which know no Lua.
+//! Lua coroutines wait for events, sockets, timers, files, processes, other threads, and continue when these come, with no
+//! callback in sight. This crate is the Lua side; the primitives are crates of their own (`coutil-event`, `coutil-mutex`,
+//! `coutil-promise`, `coutil-channel`, `coutil-threads`, `coutil-system`), which know no Lua.
+//!
+//! - [`preload`]: all modules, for `require` in a state that the program made with [`mlua`]; [`Builder`]: some of them, for a
+//!   sandbox.
+//! - [`async_function`]: a Rust future as a function that Lua coroutines await.
 //!
 //! ```
 //! # #[cfg(feature = "vendored")]
@@ -34,12 +38,14 @@
 //! # Features
 //!
 //! Exactly one of `lua51`, `lua52`, `lua53`, `lua54`, `lua55`, `luajit`, as of `mlua`; there is no default. `vendored`
-//! builds Lua from source; `module` makes the crate a module to be loaded by an interpreter, and exports `luaopen_*`.
+//! builds Lua from source, and the command `coutil`. `module` makes the crate a module to be loaded by an interpreter: it
+//! links no Lua and exports `luaopen_*`; it excludes `vendored`. With neither, the Lua that `mlua` finds is linked.
 //!
 //! # How a Lua state is used
 //!
-//! What the library keeps for a Lua state lives in that state, and ends with it. No thread is started, no descriptor
-//! opened. Closing a state with coroutines that wait resumes none of them.
+//! What the library keeps for a Lua state lives in that state, and ends with it. Threads are started, and descriptors
+//! opened, when Lua code does what needs them; but `coutil.system` makes copies of the standard streams when it is loaded.
+//! Closing a state with coroutines that wait resumes none of them.
 
 // As in Lua's own sources, a `lua_State` is called `L`.
 #![allow(non_snake_case)]
@@ -80,3 +86,8 @@ pub use system::future::async_function;
 
 /// The Lua version that this build is for, as `Lua 5.4`.
 pub const LUA_VERSION: &str = raw::compat::VERSION;
+
+/// Runs the example of the README.
+#[cfg(all(doctest, feature = "vendored"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -123,6 +123,7 @@ impl<K: Hash + Eq> Mutexes<K> {
     }
 
     /// Takes a mutex if it is free now. If it is not, nothing happens.
+    #[must_use = "the mutex is released when the guard is dropped"]
     pub fn try_lock(&self, key: K) -> Option<Guard<K>> {
         let key = Arc::new(key);
         let (queue, waiter) = self.with(|state| {

@@ -221,6 +221,7 @@ impl<W> Loop<W> {
 
     /// Makes an operation, which is held: it is to be started or removed, and does not count as pending before.
     #[inline]
+    #[must_use = "nothing else names the operation"]
     pub fn hold(&mut self, waiter: W) -> OpId {
         self.schedule.hold(Entry {
             waiter,

@@ -185,6 +185,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+// For `?` in this crate; it takes part in its version, as does `rustix` 1.
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         Self(errno.raw_os_error())

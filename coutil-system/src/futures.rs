@@ -5,9 +5,12 @@
 //! the loop runs.
 
 use crate::event_loop::Shared;
+pub use crate::local::{AcceptLocal, ConnectLocal};
 use crate::operation::Operation;
-pub use crate::tcp::{Accept, Connect, Read, Shutdown, WriteAll};
+pub use crate::socket::{Read, Shutdown, WriteAll};
+pub use crate::tcp::{Accept, Connect};
 use crate::time;
+pub use crate::udp::{Receive, Send};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! An event loop that delivers operations one at a time, in order: timers, sockets, processes, signals, futures.
 //!
 //! - [`EventLoop`]: runs tasks, and the futures of timers and sockets, on the thread of whoever calls it.
-//! - [`TcpListener`], [`TcpStream`]: TCP for futures.
+//! - [`TcpListener`], [`TcpStream`], [`UdpSocket`], [`LocalListener`], [`LocalStream`]: sockets for futures.
 //! - [`core`]: the loop without futures, generic over who waits, for hosts of another kind: an interpreter with coroutines.
 //! - [`process`], [`signal`]: programs that are started and waited for, and signals, for futures.
 //! - [`net`], [`time`], [`environment`], [`info`]: addresses, names and clocks; variables; what the system tells about itself.
@@ -67,8 +67,10 @@
 //! - Tested on Linux. Elsewhere the poller of `polling` is used as it is: untested. Not for Windows.
 //! - One thread at a time runs a loop, and its tasks on that thread. For parallel work there are other executors; the
 //!   futures of this crate run on any of them.
-//! - Of sockets, only TCP has futures.
-//! - There are no `AsyncRead` and `AsyncWrite`, which cannot tell that somebody has given up a read.
+//!
+//! # Features
+//!
+//! `futures-io`, which is off by default: [`TcpStream`] and [`LocalStream`] have `AsyncRead` and `AsyncWrite` of the crate of that name.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -82,6 +84,9 @@ mod event_loop;
 pub mod fs;
 pub mod futures;
 pub mod info;
+#[cfg(feature = "futures-io")]
+mod io;
+mod local;
 pub mod net;
 mod operation;
 mod patience;
@@ -92,6 +97,7 @@ mod random;
 mod remote;
 mod schedule;
 pub mod signal;
+mod socket;
 mod source;
 pub mod standard;
 mod stream;
@@ -100,14 +106,17 @@ mod table;
 mod tcp;
 pub mod terminal;
 pub mod time;
+mod udp;
 
 pub use async_task::Task;
 pub use error::{Error, Result};
 pub use event_loop::EventLoop;
+pub use local::{LocalListener, LocalStream};
 pub use pool::{thread_limit, unblock};
 pub use random::random;
 pub use source::Kind;
 pub use tcp::{TcpListener, TcpStream};
+pub use udp::UdpSocket;
 
 /// Runs the example of the README.
 #[cfg(doctest)]

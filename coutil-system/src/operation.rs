@@ -19,6 +19,12 @@ impl Operation {
         Self { shared, op: None }
     }
 
+    /// Whether it was started, and has not ended.
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn is_started(&self) -> bool {
+        self.op.is_some()
+    }
+
     pub(crate) fn shared(&self) -> &Weak<Shared> {
         &self.shared
     }

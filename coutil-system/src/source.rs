@@ -24,6 +24,7 @@ pub(crate) enum Readiness {
 
 /// What a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A TCP connection, or a socket to become one.
     TcpStream,
@@ -86,7 +87,22 @@ pub(crate) enum Output {
         data: Box<[u8]>,
         address: Option<SocketAddr>,
     },
+    /// Somebody waits until there is room.
+    #[cfg(feature = "futures-io")]
+    Room,
     Shutdown,
+}
+
+impl Output {
+    /// Whether there is something in it that is to reach the other side.
+    fn is_sent(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Write { .. } | Self::Datagram { .. } => true,
+            #[cfg(feature = "futures-io")]
+            Self::Room => false,
+            Self::Shutdown => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -99,7 +115,7 @@ pub(crate) struct Item {
 impl Item {
     /// Whether the loop goes on for its sake although nobody waits for it (50 §0.2.2).
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.op == OpId::NONE && !matches!(self.output, Output::Shutdown)
+        self.op == OpId::NONE && self.output.is_sent()
     }
 }
 
@@ -263,6 +279,8 @@ impl Source {
                 }
             }
             Output::Datagram { data, address } => self.send_datagram(data, *address),
+            #[cfg(feature = "futures-io")]
+            Output::Room => (self.write != Readiness::NotReady).then_some(Ok(())),
             Output::Shutdown => Some(rustix::net::shutdown(&self.fd, Shutdown::Write).map_err(Error::from)),
         };
         match result {

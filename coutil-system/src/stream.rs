@@ -400,6 +400,32 @@ impl<W> Loop<W> {
         Ok(())
     }
 
+    /// Sends what the system takes at once, and returns how much that was: 0 if there is no room, or something was written before
+    /// that is not sent yet.
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn try_write(&mut self, id: SourceId, data: &[u8]) -> Result<usize> {
+        self.check_process()?;
+        self.check_write(id)?;
+        let source = self.source(id)?;
+        if source.queue.is_empty() { source.send(data, None) } else { Ok(0) }
+    }
+
+    /// Starts to wait for a moment at which [`try_write`](Self::try_write) may find room. It takes its turn among what is
+    /// written.
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn await_room(&mut self, op: OpId, id: SourceId) -> Result<()> {
+        self.check_write(id)?;
+        self.register(id)?;
+        let source = self.source(id)?;
+        source.queue.push_back(Item { op, output: Output::Room });
+        let alone = source.queue.len() == 1;
+        self.start(op, id, Outcome::Elapsed);
+        if alone {
+            self.flush(id);
+        }
+        Ok(())
+    }
+
     /// Ends the sending side when all that was written is sent.
     ///
     /// # Errors

@@ -1,81 +1,20 @@
 //! TCP for futures.
 
-use crate::core::{Attempt, Outcome, SourceId};
+use crate::core::SourceId;
 use crate::error::{Error, Result};
 use crate::event_loop::{Core, EventLoop, Shared};
+#[cfg(feature = "futures-io")]
+use crate::io::State;
 use crate::net::Side;
 use crate::operation::Operation;
+use crate::socket::{BACKLOG, Read, Shutdown, Socket, WriteAll, done, poll_accept};
 use crate::source::Kind;
-use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-/// So many connections wait to be accepted, unless the system has a lower limit.
-const BACKLOG: i32 = 1024;
-
-/// A source of a loop, which is closed when this is dropped.
-struct Socket {
-    shared: Weak<Shared>,
-    id: SourceId,
-}
-
-impl Socket {
-    /// Calls `f` with the loop and the source, if both are there still.
-    fn with<T>(&self, f: impl FnOnce(&mut Core, SourceId) -> Result<T>) -> Result<T> {
-        let shared = self.shared.upgrade().ok_or(Error::CANCELED)?;
-        f(&mut shared.lock(), self.id)
-    }
-
-    fn operation(&self) -> Operation {
-        Operation::new(self.shared.clone())
-    }
-
-    fn address(&self, side: Side) -> Result<SocketAddr> {
-        self.with(|core, id| core.address(id, side))
-    }
-
-    fn close(&self) {
-        let Some(shared) = self.shared.upgrade() else { return };
-        let mut core = shared.lock();
-        if let Some(reader) = core.close(self.id) {
-            // It is delivered in its turn, as those are that write.
-            core.schedule.park(reader);
-            core.finish(reader, Err(Error::CANCELED));
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("local_addr", &self.address(Side::Local).ok()).finish_non_exhaustive()
-    }
-}
-
-/// One operation at a time reads.
-fn start_reading(core: &mut Core, op: crate::core::OpId, id: SourceId) -> Result<()> {
-    match core.reader(id) {
-        Some(_) => Err(Error::BUSY),
-        None => core.read(op, id),
-    }
-}
-
-/// How an operation ended that is done when it is delivered.
-fn done(outcome: Outcome) -> Poll<Result<()>> {
-    Poll::Ready(match outcome {
-        Outcome::Done(result) => result,
-        Outcome::Elapsed | Outcome::Try => Ok(()),
-    })
-}
 
 /// A TCP socket that listens: socket(2), bind(2), listen(2), tcp(7).
 ///
@@ -154,14 +93,23 @@ impl TcpListener {
 /// })??;
 /// # Ok::<(), coutil_system::Error>(())
 /// ```
+///
+/// With the feature `futures-io` it has `AsyncRead` and `AsyncWrite` of the crate of that name. See there for what they cannot do.
 #[derive(Clone, Debug)]
 pub struct TcpStream {
-    socket: Arc<Socket>,
+    /// Before the socket, which is closed when the last handle is dropped.
+    #[cfg(feature = "futures-io")]
+    pub(crate) io: State,
+    pub(crate) socket: Arc<Socket>,
 }
 
 impl TcpStream {
     fn new(shared: Weak<Shared>, id: SourceId) -> Self {
-        Self { socket: Arc::new(Socket { shared, id }) }
+        Self {
+            #[cfg(feature = "futures-io")]
+            io: State::default(),
+            socket: Arc::new(Socket { shared, id }),
+        }
     }
 
     /// Connects to an address: connect(2). To drop the future gives up, and closes the socket.
@@ -270,17 +218,7 @@ impl Future for Accept<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let id = self.socket.id;
-        let accepted = self.operation.poll(
-            context,
-            |core, op| start_reading(core, op, id),
-            |core, op, outcome| match outcome {
-                Outcome::Done(result) => Poll::Ready(result.map(|()| SourceId::NONE)),
-                _ => match core.try_accept(op) {
-                    Attempt::Done(result) => Poll::Ready(result),
-                    Attempt::Wait => Poll::Pending,
-                },
-            },
-        );
+        let accepted = poll_accept(&mut self.operation, id, context);
         accepted.map_ok(|id| TcpStream::new(self.socket.shared.clone(), id))
     }
 }
@@ -318,74 +256,5 @@ impl Future for Connect {
             }
             Poll::Pending => Poll::Pending,
         }
-    }
-}
-
-/// The future of [`TcpStream::read`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Read<'a> {
-    socket: &'a Socket,
-    buffer: &'a mut [u8],
-    operation: Operation,
-}
-
-impl Future for Read<'_> {
-    type Output = Result<usize>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { socket, buffer, operation } = &mut *self;
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        operation.poll(
-            context,
-            |core, op| start_reading(core, op, socket.id),
-            |core, op, outcome| match outcome {
-                Outcome::Done(result) => Poll::Ready(result.map(|()| 0)),
-                _ => match core.try_read(op, buffer) {
-                    Attempt::Done(Err(Error::END_OF_FILE)) => Poll::Ready(Ok(0)),
-                    Attempt::Done(result) => Poll::Ready(result),
-                    Attempt::Wait => Poll::Pending,
-                },
-            },
-        )
-    }
-}
-
-/// The future of [`TcpStream::write_all`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct WriteAll<'a> {
-    socket: &'a Socket,
-    data: &'a [u8],
-    operation: Operation,
-}
-
-impl Future for WriteAll<'_> {
-    type Output = Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (id, data) = (self.socket.id, self.data);
-        let start = |core: &mut Core, op| core.write(op, id, data);
-        self.operation.poll(context, start, |_, _, outcome| done(outcome))
-    }
-}
-
-/// The future of [`TcpStream::shutdown`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Shutdown<'a> {
-    socket: &'a Socket,
-    operation: Operation,
-}
-
-impl Future for Shutdown<'_> {
-    type Output = Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.socket.id;
-        let start = |core: &mut Core, op| core.shutdown(op, id);
-        self.operation.poll(context, start, |_, _, outcome| done(outcome))
     }
 }

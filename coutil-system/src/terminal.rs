@@ -17,6 +17,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 /// How a terminal treats what is typed, and what is written: termios(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// As it was: usually by lines, which can be edited, with signals for some keys.
     Normal,

@@ -17,7 +17,7 @@ impl Folder {
     }
 
     fn under(path: &Path) -> Self {
-        Self(fs::temporary_directory(&path.join("coutil-fs-")).unwrap())
+        Self(fs::temporary_directory(path.join("coutil-fs-")).unwrap())
     }
 
     fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
@@ -37,21 +37,34 @@ impl Drop for Folder {
     }
 }
 
-const DEFAULT: OpenOptions = OpenOptions {
-    read: false,
-    write: false,
-    append: false,
-    truncate: false,
-    sync: false,
-    create: Create::Never,
-    mode: 0,
+const READ: OpenOptions = {
+    let mut options = OpenOptions::new();
+    options.read = true;
+    options
 };
-const READ: OpenOptions = OpenOptions { read: true, ..DEFAULT };
-const WRITE: OpenOptions = OpenOptions { write: true, ..DEFAULT };
-const BOTH: OpenOptions = OpenOptions { read: true, ..WRITE };
-const MAKE: OpenOptions = OpenOptions { create: Create::New, mode: 0o600, ..BOTH };
+const WRITE: OpenOptions = {
+    let mut options = OpenOptions::new();
+    options.write = true;
+    options
+};
+const BOTH: OpenOptions = {
+    let mut options = READ;
+    options.write = true;
+    options
+};
+const MAKE: OpenOptions = {
+    let mut options = BOTH;
+    options.create = Create::New;
+    options.mode = 0o600;
+    options
+};
+const APPEND: OpenOptions = {
+    let mut options = OpenOptions::new();
+    options.append = true;
+    options
+};
 
-fn open(path: &Path, options: OpenOptions) -> File {
+fn open(path: impl AsRef<Path>, options: OpenOptions) -> File {
     File::open(path, &options).unwrap()
 }
 
@@ -59,7 +72,7 @@ fn code<T>(result: coutil_system::Result<T>) -> i32 {
     result.err().map_or(0, Error::code)
 }
 
-fn copy(from: &Path, to: &Path) -> coutil_system::Result<()> {
+fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> coutil_system::Result<()> {
     fs::copy(from, to, CopyOptions::default())
 }
 
@@ -70,7 +83,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn reads_and_writes_at_the_position_and_at_offsets() {
     let folder = Folder::new();
-    let file = open(&folder.path("new"), MAKE);
+    let file = open(folder.path("new"), MAKE);
     assert_eq!(file.write(b"hello world", None), Ok(11));
     assert_eq!(file.write(b"W", Some(6)), Ok(1));
     assert_eq!(file.write(b"!", None), Ok(1));
@@ -82,9 +95,9 @@ fn reads_and_writes_at_the_position_and_at_offsets() {
     assert_eq!(file.write(b"x", Some(20)), Ok(1));
     assert_eq!(file.read(&mut buffer[..5], None), Ok(5));
     assert_eq!(&buffer[..5], [0; 5]);
-    assert_eq!(code(File::open(&folder.path("new"), &MAKE)), libc::EEXIST);
-    assert_eq!(code(open(&folder.path("new"), READ).write(b"", None)), libc::EBADF);
-    assert_eq!(code(open(&folder.path("new"), WRITE).read(&mut [], None)), libc::EBADF);
+    assert_eq!(code(File::open(folder.path("new"), &MAKE)), libc::EEXIST);
+    assert_eq!(code(open(folder.path("new"), READ).write(b"", None)), libc::EBADF);
+    assert_eq!(code(open(folder.path("new"), WRITE).read(&mut [], None)), libc::EBADF);
 }
 
 #[test]
@@ -107,7 +120,7 @@ fn names_are_any_bytes() {
     let folder = Folder::new();
     let names: [&[u8]; 5] = [b"\xff\xfe", b" ", b"new\nline", "\u{fc}".as_bytes(), b"\x01"];
     for name in names {
-        open(&folder.path(OsStr::from_bytes(name)), MAKE);
+        open(folder.path(OsStr::from_bytes(name)), MAKE);
     }
     let entries = fs::list(&folder.0).unwrap();
     let mut sorted = names;
@@ -120,8 +133,8 @@ fn names_are_any_bytes() {
 fn entries_of_all_types_in_order() {
     let folder = Folder::new();
     folder.file("b", b"");
-    fs::make_directory(&folder.path("a"), 0o700).unwrap();
-    fs::symlink("nowhere".as_ref(), &folder.path(".c")).unwrap();
+    fs::make_directory(folder.path("a"), 0o700).unwrap();
+    fs::symlink("nowhere", folder.path(".c")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(folder.path("d")).unwrap();
     let entries = fs::list(&folder.0).unwrap();
     let found: Vec<_> = entries.iter().collect();
@@ -133,8 +146,8 @@ fn entries_of_all_types_in_order() {
     ];
     assert_eq!(found, expected);
     assert_eq!((entries.len(), entries.bytes(), entries.is_empty()), (4, 5, false));
-    assert_eq!(code(fs::list(&folder.path("b"))), libc::ENOTDIR);
-    assert!(fs::list(&folder.path("a")).unwrap().is_empty());
+    assert_eq!(code(fs::list(folder.path("b"))), libc::ENOTDIR);
+    assert!(fs::list(folder.path("a")).unwrap().is_empty());
 }
 
 #[test]
@@ -152,16 +165,17 @@ fn copies_have_contents_and_bits() {
     copy(&short, &to).unwrap();
     assert_eq!((std::fs::read(&to).unwrap(), mode(&to)), (b"short".to_vec(), 0o640));
     // The links lead to the same file.
-    fs::symlink(&to, &folder.path("link")).unwrap();
-    fs::link(&to, &folder.path("hard")).unwrap();
+    fs::symlink(&to, folder.path("link")).unwrap();
+    fs::link(&to, folder.path("hard")).unwrap();
     for same in ["to", "link", "hard"] {
-        copy(&to, &folder.path(same)).unwrap();
+        copy(&to, folder.path(same)).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), b"short");
     }
-    let new = CopyOptions { new: true, ..CopyOptions::default() };
+    let mut new = CopyOptions::default();
+    new.new = true;
     assert_eq!(code(fs::copy(&to, &to, new)), libc::EEXIST);
     // What has no size has contents all the same.
-    copy("/proc/version".as_ref(), &to).unwrap();
+    copy("/proc/version", &to).unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), std::fs::read("/proc/version").unwrap());
 }
 
@@ -171,38 +185,41 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
     let from = folder.file("from", b"from");
     let to = folder.file("to", b"to");
     fs::change_mode(&to, 0o600).unwrap();
-    let always = CopyOptions { copy_on_write: CopyOnWrite::Always, new: false };
+    let mut always = CopyOptions::default();
+    always.copy_on_write = CopyOnWrite::Always;
     if let Err(error) = fs::copy(&from, &to, always) {
         assert_eq!(error.code(), libc::EOPNOTSUPP);
         assert_eq!((std::fs::read(&to).unwrap(), mode(&to)), (b"to".to_vec(), 0o600));
-        assert!(fs::copy(&from, &folder.path("new"), always).is_err());
+        assert!(fs::copy(&from, folder.path("new"), always).is_err());
         assert!(!folder.path("new").exists());
-        fs::symlink(&folder.path("target"), &folder.path("dangling")).unwrap();
-        assert!(fs::copy(&from, &folder.path("dangling"), always).is_err());
+        fs::symlink(folder.path("target"), folder.path("dangling")).unwrap();
+        assert!(fs::copy(&from, folder.path("dangling"), always).is_err());
         assert!(!folder.path("target").exists());
         assert!(folder.path("dangling").is_symlink());
     }
-    fs::copy(&from, &to, CopyOptions { copy_on_write: CopyOnWrite::IfPossible, new: false }).unwrap();
+    let mut if_possible = CopyOptions::default();
+    if_possible.copy_on_write = CopyOnWrite::IfPossible;
+    fs::copy(&from, &to, if_possible).unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), b"from");
     // Directories.
     assert_eq!(code(copy(&folder.0, &to)), libc::EISDIR);
     assert_eq!(code(copy(&from, &folder.0)), libc::EISDIR);
-    assert_eq!(code(copy(&folder.0, &folder.path("new"))), libc::EISDIR);
+    assert_eq!(code(copy(&folder.0, folder.path("new"))), libc::EISDIR);
     assert!(!folder.path("new").exists());
     assert_eq!(std::fs::read(&to).unwrap(), b"from");
-    assert_eq!(code(copy(&folder.path("nothing"), &folder.path("new"))), libc::ENOENT);
+    assert_eq!(code(copy(folder.path("nothing"), folder.path("new"))), libc::ENOENT);
     // The first byte cannot be read.
     #[cfg(target_os = "linux")]
     {
         fs::change_mode(&to, 0o604).unwrap();
-        assert_eq!(code(copy("/proc/self/mem".as_ref(), &to)), libc::EIO);
+        assert_eq!(code(copy("/proc/self/mem", &to)), libc::EIO);
         assert_eq!((std::fs::read(&to).unwrap(), mode(&to)), (b"from".to_vec(), 0o604));
-        assert_eq!(code(copy("/proc/self/mem".as_ref(), &folder.path("new"))), libc::EIO);
+        assert_eq!(code(copy("/proc/self/mem", folder.path("new"))), libc::EIO);
         assert!(!folder.path("new").exists());
     }
     // A link that leads nowhere is written through.
-    fs::symlink(&folder.path("target"), &folder.path("through")).unwrap();
-    copy(&from, &folder.path("through")).unwrap();
+    fs::symlink(folder.path("target"), folder.path("through")).unwrap();
+    copy(&from, folder.path("through")).unwrap();
     assert_eq!(std::fs::read(folder.path("target")).unwrap(), b"from");
     assert!(folder.path("through").is_symlink());
 }
@@ -210,18 +227,18 @@ fn a_copy_that_fails_leaves_nothing_new_and_nothing_changed() {
 #[test]
 #[cfg(target_os = "linux")]
 fn what_is_full() {
-    let full = open("/dev/full".as_ref(), WRITE);
+    let full = open("/dev/full", WRITE);
     assert_eq!(code(full.write(b"x", None)), libc::ENOSPC);
     let folder = Folder::new();
     let from = folder.file("from", b"contents");
     assert_eq!(code(full.copy_from(&open(&from, READ), Some(0), 8)), libc::ENOSPC);
-    assert_eq!(code(copy(&from, "/dev/full".as_ref())), libc::ENOSPC);
+    assert_eq!(code(copy(&from, "/dev/full")), libc::ENOSPC);
 }
 
 #[test]
 fn copies_between_files() {
     let folder = Folder::new();
-    let from = open(&folder.file("from", b"0123456789"), BOTH);
+    let from = open(folder.file("from", b"0123456789"), BOTH);
     let path = folder.file("to", b"");
     let to = open(&path, WRITE);
     assert_eq!(to.copy_from(&from, Some(2), 3), Ok(3));
@@ -230,7 +247,7 @@ fn copies_between_files() {
     assert_eq!(to.copy_from(&from, Some(1 << 40), 1), Ok(0));
     assert_eq!(std::fs::read(&path).unwrap(), b"23489");
     // To the end.
-    let append = open(&path, OpenOptions { append: true, ..DEFAULT });
+    let append = open(&path, APPEND);
     assert_eq!(append.copy_from(&from, Some(0), 2), Ok(2));
     assert_eq!(std::fs::read(&path).unwrap(), b"2348901");
     // What is not open for it.
@@ -246,7 +263,7 @@ fn copies_between_files() {
     let version = std::fs::read("/proc/version").unwrap();
     let (mut out, into) = std::io::pipe().unwrap();
     let into = File::from(std::os::fd::OwnedFd::from(into));
-    let source = open("/proc/version".as_ref(), READ);
+    let source = open("/proc/version", READ);
     assert_eq!(into.copy_from(&source, Some(0), u64::MAX), Ok(version.len() as u64));
     drop(into);
     let mut text = Vec::new();
@@ -331,7 +348,7 @@ fn what_is_known_of_files() {
     let folder = Folder::new();
     let path = folder.file("file", &[1; 5000]);
     let link = folder.path("link");
-    fs::symlink("file".as_ref(), &link).unwrap();
+    fs::symlink("file", &link).unwrap();
     let (info, meta) = (fs::info(&link, true).unwrap(), std::fs::metadata(&path).unwrap());
     assert_eq!(
         (
@@ -366,7 +383,7 @@ fn what_is_known_of_files() {
     assert_eq!(fs::read_link(&link), Ok(Some(b"file".to_vec())));
     assert_eq!(fs::read_link(&path), Ok(None));
     assert_eq!(fs::real_path(&link), Ok(fs::real_path(&folder.0).unwrap().join("file")));
-    assert_eq!(fs::file_system("/proc".as_ref()).unwrap().name(), "proc");
+    assert_eq!(fs::file_system("/proc").unwrap().name(), "proc");
     for missing in ["", "nothing"] {
         let missing = if missing.is_empty() { PathBuf::new() } else { folder.path(missing) };
         assert_eq!(code(fs::info(&missing, true)), libc::ENOENT);
@@ -374,7 +391,7 @@ fn what_is_known_of_files() {
         assert_eq!(code(fs::real_path(&missing)), libc::ENOENT);
         assert_eq!(code(fs::read_link(&missing)), libc::ENOENT);
     }
-    assert_ne!(fs::info("/dev/null".as_ref(), true).unwrap().represents, 0);
+    assert_ne!(fs::info("/dev/null", true).unwrap().represents, 0);
 }
 
 #[test]
@@ -382,14 +399,14 @@ fn temporary_names_are_new() {
     let folder = Folder::new();
     let mut seen = std::collections::HashSet::new();
     for _ in 0..200 {
-        let (path, file) = fs::temporary_file(&folder.path("t")).unwrap();
+        let (path, file) = fs::temporary_file(folder.path("t")).unwrap();
         assert_eq!(file.info().unwrap().mode, 0o100_600);
         assert_eq!(path.as_os_str().len(), folder.path("t").as_os_str().len() + 6);
         assert!(seen.insert(path));
     }
-    let directory = fs::temporary_directory(&folder.path("d")).unwrap();
+    let directory = fs::temporary_directory(folder.path("d")).unwrap();
     assert_eq!(mode(&directory), 0o700);
-    assert_eq!(code(fs::temporary_file(&folder.path("no/such"))), libc::ENOENT);
+    assert_eq!(code(fs::temporary_file(folder.path("no/such"))), libc::ENOENT);
 }
 
 #[test]
@@ -405,7 +422,7 @@ fn random_bytes() {
 #[test]
 fn the_position_is_one_for_all_threads() {
     let folder = Folder::new();
-    let file = open(&folder.path("file"), MAKE);
+    let file = open(folder.path("file"), MAKE);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..100).for_each(|_| assert_eq!(file.write(b"0123456789", None), Ok(10))));
@@ -443,7 +460,7 @@ proptest! {
         let folder = Folder::new();
         let path = folder.path("file");
         let file = open(&path, MAKE);
-        let other = open(&folder.file("other", &(0..=255).collect::<Vec<u8>>()), READ);
+        let other = open(folder.file("other", &(0..=255).collect::<Vec<u8>>()), READ);
         let (mut bytes, mut position) = (Vec::<u8>::new(), 0usize);
         let put = |bytes: &mut Vec<u8>, at: usize, new: &[u8]| {
             if !new.is_empty() {

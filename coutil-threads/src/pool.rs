@@ -126,6 +126,7 @@ impl Inner {
 
 /// How many tasks and threads a pool has at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Count {
     /// Tasks that have not ended: pending, running and suspended ones.
     pub tasks: usize,
@@ -143,6 +144,7 @@ pub struct Count {
 
 /// How a pool is to be made.
 #[derive(Clone, Debug)]
+#[must_use = "no pool is made before `build`"]
 pub struct Builder {
     name: String,
     stack_size: Option<usize>,
@@ -156,20 +158,17 @@ impl Default for Builder {
 
 impl Builder {
     /// As the system has it.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The name of the threads.
-    #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
     /// How many bytes of stack a thread has.
-    #[must_use]
     pub fn stack_size(mut self, size: usize) -> Self {
         self.stack_size = Some(size);
         self

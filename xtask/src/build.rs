@@ -14,7 +14,7 @@ pub(crate) fn folder(sh: &Shell, version: Version) -> PathBuf {
 }
 
 /// The folder that cargo builds in.
-fn target(sh: &Shell) -> PathBuf {
+pub(crate) fn target(sh: &Shell) -> PathBuf {
     match sh.var_os("CARGO_TARGET_DIR") {
         Some(folder) => sh.current_dir().join(folder),
         None => sh.current_dir().join("target"),

@@ -9,6 +9,7 @@ mod docs;
 mod floor;
 mod links;
 mod lua;
+mod projects;
 mod run;
 mod test;
 
@@ -32,7 +33,8 @@ cargo xtask <command>
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
                                   rocks, archives and checksums of a release, in dist/, of all versions by default; installs and tests them
     dist --check-make [--lua V,…] `luarocks make`, into empty trees
-    ci CRATE                      formatting, lints, documentation and tests of one crate
+    ci CRATE [--lua V,…]          formatting, lints, documentation and tests of one crate
+    ci packages | examples | msrv the packages of all crates; the examples that are projects; the oldest compiler
     help                          this text
 
 V is one of 5.1 5.2 5.3 5.4 5.5 jit; 5.4 by default.";
@@ -101,9 +103,10 @@ fn run_command() -> Result<()> {
             dist::dist(&sh, &dist::Options { versions, target, tests })
         }
         Some("ci") => {
-            let name: String = args.free_from_str()?;
+            let versions = args.opt_value_from_fn("--lua", Version::list)?;
+            let job: String = args.free_from_str()?;
             finish(args)?;
-            ci::ci(&sh, &name)
+            ci::ci(&sh, &job, versions)
         }
         Some("docs") => {
             finish(args)?;

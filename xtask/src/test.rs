@@ -6,6 +6,7 @@
 
 use crate::build;
 use crate::lua::Version;
+use crate::projects;
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::num::NonZero;
@@ -24,9 +25,9 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// Passed, failed and skipped tests.
 #[derive(Default)]
-struct Count {
-    passed: u64,
-    failed: u64,
+pub(crate) struct Count {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
     skipped: u64,
 }
 
@@ -35,6 +36,15 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+    }
+
+    /// Ends a job that has nothing else to tell.
+    pub(crate) fn ended_well(&self) -> Result<()> {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed > 0 {
+            bail!("{} failed", self.failed);
+        }
+        Ok(())
     }
 
     /// The numbers in a line like `3 passed, 0 failed, 1 skipped`, or `3 passed; 0 failed; 1 ignored`.
@@ -58,11 +68,25 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
     let everything = versions.is_none() && filter.is_none();
     let versions = versions.unwrap_or(Version::ALL.to_vec());
     if everything {
-        total.add(&rust(sh, &["--workspace", "--exclude", "coutil-lua", "--exclude", "coutil-bench-plain"])?);
+        total.add(&rust(
+            sh,
+            &[
+                "--workspace",
+                "--exclude",
+                "coutil-lua",
+                "--exclude",
+                "coutil-bench-plain",
+                "--features",
+                "coutil-system/futures-io",
+            ],
+        )?);
         {
             // The poller of systems other than Linux; in a folder of its own, as the flag changes every crate.
             let _flags = sh.push_env("RUSTFLAGS", "--cfg coutil_portable_poller");
-            total.add(&rust(sh, &["--package", "coutil-system", "--target-dir", "target/portable"])?);
+            total.add(&rust(
+                sh,
+                &["--package", "coutil-system", "--all-features", "--target-dir", "target/portable"],
+            )?);
         }
         {
             // Where threads meet, in all orders; likewise.
@@ -338,7 +362,7 @@ fn valgrind(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, tota
     suite(sh, &interpreter, filter, total)
 }
 
-/// Runs the examples that end by themselves, with every version.
+/// Runs the examples that end by themselves, with every version; and those that are projects of their own.
 fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
     println!("== examples");
     let mut sum = Count::default();
@@ -354,6 +378,7 @@ fn examples(sh: &Shell, total: &mut Count) -> Result<()> {
             }
         }
     }
+    sum.add(&projects::run(sh, &Version::ALL)?);
     println!("   {} passed, {} failed", sum.passed, sum.failed);
     total.add(&sum);
     Ok(())

@@ -10,4 +10,5 @@ mod queued;
 mod reentrancy;
 mod registry;
 mod threads;
+mod traits;
 mod util;

@@ -135,7 +135,9 @@ impl Letters {
             (0, 1) => Some(SocketType::Stream),
             _ => None,
         };
-        Some(Hints { family, socket_type, literal: self.literal })
+        let mut hints = Hints::default();
+        (hints.family, hints.socket_type, hints.literal) = (family, socket_type, self.literal);
+        Some(hints)
     }
 }
 

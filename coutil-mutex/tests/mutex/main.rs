@@ -8,4 +8,5 @@ mod lock;
 mod model;
 mod reentrancy;
 mod threads;
+mod traits;
 mod util;

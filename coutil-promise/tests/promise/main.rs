@@ -8,4 +8,5 @@ mod model;
 mod promise;
 mod reentrancy;
 mod threads;
+mod traits;
 mod util;

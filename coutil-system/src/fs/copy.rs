@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Whether a copy shares the blocks of its source until one of them is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CopyOnWrite {
     /// It does not need to.
     #[default]
@@ -19,8 +20,9 @@ pub enum CopyOnWrite {
     Always,
 }
 
-/// How a file is copied.
+/// How a file is copied. What is wanted is set in the fields of the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CopyOptions {
     /// The copy must not be there yet.
     pub new: bool,
@@ -37,7 +39,8 @@ pub struct CopyOptions {
 ///
 /// `illegal operation on a directory`; `file already exists`; that a clone cannot be made, as ioctl_ficlone(2) has it; and others of
 /// open(2), read(2) and write(2).
-pub fn copy(path: &Path, destination: &Path, options: CopyOptions) -> Result<()> {
+pub fn copy(path: impl AsRef<Path>, destination: impl AsRef<Path>, options: CopyOptions) -> Result<()> {
+    let (path, destination) = (path.as_ref(), destination.as_ref());
     let read = OpenOptions { read: true, ..OpenOptions::default() };
     let source = File::open(path, &read)?;
     let from = source.info()?;

@@ -52,7 +52,8 @@ impl Entries {
 /// # Errors
 ///
 /// `not a directory`, and others of open(2).
-pub fn list(path: &Path) -> Result<Entries> {
+pub fn list(path: impl AsRef<Path>) -> Result<Entries> {
+    let path = path.as_ref();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = above_standard(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?)?;
     let mut entries = Entries::default();

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Whether a file is made that is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Create {
     /// It has to be there.
     #[default]
@@ -25,7 +26,10 @@ pub enum Create {
 }
 
 /// How a file is opened. One that is opened neither for reading nor for writing is for reading.
+///
+/// By [default](Self::new) nothing is set; what is wanted is set in the fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// For reading.
     pub read: bool,
@@ -44,6 +48,20 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
+    /// For reading a file that is there.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            read: false,
+            write: false,
+            append: false,
+            truncate: false,
+            sync: false,
+            create: Create::Never,
+            mode: 0,
+        }
+    }
+
     fn flags(&self) -> OFlags {
         let writes = self.write || self.append || self.truncate || self.sync;
         let mut flags = OFlags::CLOEXEC;
@@ -100,7 +118,8 @@ impl File {
     /// # Errors
     ///
     /// As open(2) has them: among others there is no such file, or there is one and it must not be.
-    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
+        let path = path.as_ref();
         let mode = Mode::from_bits_truncate(mode_bits(options.mode));
         Ok(above_standard(retry_on_intr(|| rustix::fs::open(path, options.flags(), mode))?)?.into())
     }

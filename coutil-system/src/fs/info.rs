@@ -98,6 +98,7 @@ impl Time {
 
 /// What is known of a file: see inode(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Info {
     /// Its type and its permission bits.
     pub mode: u32,
@@ -192,7 +193,8 @@ fn read(dir: BorrowedFd<'_>, path: &Path, flags: rustix::fs::AtFlags) -> Result<
 /// # Errors
 ///
 /// As statx(2) has them.
-pub fn info(path: &Path, follow: bool) -> Result<Info> {
+pub fn info(path: impl AsRef<Path>, follow: bool) -> Result<Info> {
+    let path = path.as_ref();
     use rustix::fs::AtFlags;
     // An empty path is that of no file.
     if path.as_os_str().is_empty() {
@@ -211,6 +213,7 @@ pub(super) fn info_of(fd: BorrowedFd<'_>) -> Result<Info> {
 
 /// What is known of a file system: see statfs(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileSystem {
     /// The number of its type.
     pub type_number: u64,
@@ -242,7 +245,8 @@ impl FileSystem {
 ///
 /// As statfs(2) has them.
 #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
-pub fn file_system(path: &Path) -> Result<FileSystem> {
+pub fn file_system(path: impl AsRef<Path>) -> Result<FileSystem> {
+    let path = path.as_ref();
     let found = retry_on_intr(|| rustix::fs::statfs(path))?;
     Ok(FileSystem {
         // Some kernels have a signed word for it, of which 32 bits count.
@@ -261,7 +265,8 @@ pub fn file_system(path: &Path) -> Result<FileSystem> {
 /// # Errors
 ///
 /// As realpath(3) has them.
-pub fn real_path(path: &Path) -> Result<PathBuf> {
+pub fn real_path(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
     Ok(std::fs::canonicalize(path)?)
 }
 
@@ -270,7 +275,8 @@ pub fn real_path(path: &Path) -> Result<PathBuf> {
 /// # Errors
 ///
 /// As readlink(2) has them.
-pub fn read_link(path: &Path) -> Result<Option<Vec<u8>>> {
+pub fn read_link(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
+    let path = path.as_ref();
     match std::fs::read_link(path) {
         Ok(content) => Ok(Some(content.into_os_string().into_vec())),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),

@@ -14,8 +14,8 @@
 //!
 //! let events = EventLoop::new()?;
 //! let text = events.block_on(async {
-//!     let options = fs::OpenOptions { read: true, ..Default::default() };
-//!     let file = Arc::new(unblock(move || fs::File::open("Cargo.toml".as_ref(), &options)).await?);
+//!     let options = fs::OpenOptions::new();
+//!     let file = Arc::new(unblock(move || fs::File::open("Cargo.toml", &options)).await?);
 //!     let reader = file.clone();
 //!     unblock(move || {
 //!         let mut text = [0; 9];

@@ -15,7 +15,8 @@ pub(super) fn mode_bits(mode: u32) -> rustix::fs::RawMode {
 /// # Errors
 ///
 /// `file already exists`; `operation not permitted` for a directory; `cross-device link not permitted`.
-pub fn link(path: &Path, name: &Path) -> Result<()> {
+pub fn link(path: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
+    let (path, name) = (path.as_ref(), name.as_ref());
     Ok(retry_on_intr(|| rustix::fs::linkat(CWD, path, CWD, name, AtFlags::empty()))?)
 }
 
@@ -24,7 +25,8 @@ pub fn link(path: &Path, name: &Path) -> Result<()> {
 /// # Errors
 ///
 /// `file already exists`; and others of symlink(2).
-pub fn symlink(content: &Path, name: &Path) -> Result<()> {
+pub fn symlink(content: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
+    let (content, name) = (content.as_ref(), name.as_ref());
     Ok(retry_on_intr(|| rustix::fs::symlink(content, name))?)
 }
 
@@ -34,7 +36,8 @@ pub fn symlink(content: &Path, name: &Path) -> Result<()> {
 ///
 /// `not a directory`, `illegal operation on a directory` if one is a directory and the other is not; `directory not empty`;
 /// `invalid argument` into itself; `cross-device link not permitted` on another file system.
-pub fn rename(path: &Path, name: &Path) -> Result<()> {
+pub fn rename(path: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
+    let (path, name) = (path.as_ref(), name.as_ref());
     Ok(retry_on_intr(|| rustix::fs::rename(path, name))?)
 }
 
@@ -43,7 +46,8 @@ pub fn rename(path: &Path, name: &Path) -> Result<()> {
 /// # Errors
 ///
 /// `illegal operation on a directory`, and others of unlink(2).
-pub fn remove_file(path: &Path) -> Result<()> {
+pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
     Ok(retry_on_intr(|| rustix::fs::unlink(path))?)
 }
 
@@ -52,7 +56,8 @@ pub fn remove_file(path: &Path) -> Result<()> {
 /// # Errors
 ///
 /// `not a directory`, also for a link to one; `directory not empty`.
-pub fn remove_directory(path: &Path) -> Result<()> {
+pub fn remove_directory(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
     Ok(retry_on_intr(|| rustix::fs::rmdir(path))?)
 }
 
@@ -61,7 +66,8 @@ pub fn remove_directory(path: &Path) -> Result<()> {
 /// # Errors
 ///
 /// `file already exists`, whatever it is.
-pub fn make_directory(path: &Path, mode: u32) -> Result<()> {
+pub fn make_directory(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    let path = path.as_ref();
     let mode = Mode::from_bits_truncate(mode_bits(mode));
     Ok(retry_on_intr(|| rustix::fs::mkdir(path, mode))?)
 }
@@ -71,7 +77,8 @@ pub fn make_directory(path: &Path, mode: u32) -> Result<()> {
 /// # Errors
 ///
 /// `operation not permitted`, and others of chmod(2).
-pub fn change_mode(path: &Path, mode: u32) -> Result<()> {
+pub fn change_mode(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    let path = path.as_ref();
     let mode = Mode::from_bits_truncate(mode_bits(mode));
     Ok(retry_on_intr(|| rustix::fs::chmod(path, mode))?)
 }
@@ -81,7 +88,8 @@ pub fn change_mode(path: &Path, mode: u32) -> Result<()> {
 /// # Errors
 ///
 /// `operation not permitted`; `invalid argument` for a number that is none of a user or group.
-pub fn change_owner(path: &Path, user: i64, group: i64, follow: bool) -> Result<()> {
+pub fn change_owner(path: impl AsRef<Path>, user: i64, group: i64, follow: bool) -> Result<()> {
+    let path = path.as_ref();
     let (user, group) = check_owner(user, group)?;
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     Ok(retry_on_intr(|| rustix::fs::chownat(CWD, path, user, group, flags))?)

@@ -42,7 +42,8 @@ fn first_free<T>(prefix: &Path, make: impl Fn(&Path) -> Result<T>) -> Result<(Pa
 /// # Errors
 ///
 /// As [`File::open`].
-pub fn temporary_file(prefix: &Path) -> Result<(PathBuf, File)> {
+pub fn temporary_file(prefix: impl AsRef<Path>) -> Result<(PathBuf, File)> {
+    let prefix = prefix.as_ref();
     let options =
         OpenOptions { read: true, write: true, create: Create::New, mode: 0o600, ..OpenOptions::default() };
     first_free(prefix, |path| File::open(path, &options))
@@ -53,6 +54,7 @@ pub fn temporary_file(prefix: &Path) -> Result<(PathBuf, File)> {
 /// # Errors
 ///
 /// As [`make_directory`].
-pub fn temporary_directory(prefix: &Path) -> Result<PathBuf> {
+pub fn temporary_directory(prefix: impl AsRef<Path>) -> Result<PathBuf> {
+    let prefix = prefix.as_ref();
     Ok(first_free(prefix, |path| make_directory(path, 0o700))?.0)
 }

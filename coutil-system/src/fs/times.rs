@@ -71,7 +71,8 @@ impl Times {
 /// # Errors
 ///
 /// `invalid argument` for a time that is not finite; `operation not permitted`.
-pub fn touch(path: &Path, times: &Times, follow: bool) -> Result<()> {
+pub fn touch(path: impl AsRef<Path>, times: &Times, follow: bool) -> Result<()> {
+    let path = path.as_ref();
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     times.set(|times| rustix::fs::utimensat(CWD, path, times, flags))
 }

@@ -5,6 +5,7 @@ use std::fs;
 
 /// A processor. Times are in milliseconds since the machine was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cpu {
     /// Its model, `unknown` if the system does not tell.
     pub model: String,

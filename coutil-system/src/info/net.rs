@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 /// An address of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Interface {
     /// The name of the interface.
     pub name: Vec<u8>,

@@ -8,6 +8,7 @@ use std::fs;
 
 /// What this process has used: getrusage(2). Memory is in bytes, time in seconds; what the system does not count is 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Usage {
     /// Integral shared memory size.
     pub shared_memory: i64,
@@ -79,6 +80,7 @@ pub fn usage() -> Result<Usage> {
 
 /// The effective user of this process, as passwd(5) has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct User {
     /// Its name.
     pub name: Vec<u8>,

@@ -26,6 +26,7 @@ use std::panic::catch_unwind;
 
 /// A host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Host<'a> {
     /// A name, or the literal of an address.
     Name(&'a str),
@@ -37,6 +38,7 @@ pub enum Host<'a> {
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Service<'a> {
     /// A name, as in services(5). It exists for some types of sockets, and only those are found.
     Name(&'a str),
@@ -46,6 +48,7 @@ pub enum Service<'a> {
 
 /// Which addresses are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Family {
     /// Those of a kind that this machine has itself, besides the loopback ones.
     #[default]
@@ -71,8 +74,9 @@ pub enum SocketType {
     Datagram,
 }
 
-/// What is asked for besides names.
+/// What is asked for besides names. What is wanted is set in the fields of the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hints {
     /// Which addresses.
     pub family: Family,
@@ -84,6 +88,7 @@ pub struct Hints {
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// The address, with the port of the service.
     pub address: SocketAddr,
@@ -175,7 +180,9 @@ fn look_up(
 /// ```
 /// use coutil_system::net::names::{self, Family, Hints, Host, Service, SocketType};
 ///
-/// let hints = Hints { family: Family::V4, socket_type: Some(SocketType::Stream), literal: false };
+/// let mut hints = Hints::default();
+/// hints.family = Family::V4;
+/// hints.socket_type = Some(SocketType::Stream);
 /// let found = names::find(Host::Wildcard, Service::Port(8080), hints)?;
 /// assert_eq!(found.len(), 1);
 /// assert_eq!(found[0].address, "0.0.0.0:8080".parse().unwrap());
@@ -245,8 +252,9 @@ pub fn find(host: Host<'_>, service: Service<'_>, hints: Hints) -> Result<Vec<En
     if entries.is_empty() { Err(Error::from_code(libc::EAFNOSUPPORT)) } else { Ok(entries) }
 }
 
-/// How an address is named.
+/// How an address is named. What is wanted is set in the fields of the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NameFlags {
     /// Without the domain, if that is the one of this machine.
     pub local: bool,

@@ -10,6 +10,7 @@ use std::os::fd::BorrowedFd;
 /// An interface of this machine, as the multicast options take it: by one of its addresses in IPv4, by its index in IPv6 (0
 /// for the system's choice).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Interface {
     /// The interface with that address.
     V4(Ipv4Addr),

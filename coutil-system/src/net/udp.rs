@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 /// A datagram that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Datagram {
     /// How many bytes of it are in the buffer.
     pub len: usize,

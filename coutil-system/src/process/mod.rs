@@ -25,11 +25,12 @@ pub use future::{Child, Wait};
 use crate::error::{Error, Result};
 use crate::sys::{process, signal};
 use rustix::process::WaitStatus;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// How a process ended.
@@ -76,7 +77,7 @@ impl Command {
 
     /// The directory of the child. It changes there before the program is searched for, so that a program with a relative path is
     /// relative to it.
-    pub fn directory(&mut self, path: impl AsRef<OsStr>) -> &mut Self {
+    pub fn directory(&mut self, path: impl AsRef<Path>) -> &mut Self {
         self.inner.current_dir(path.as_ref());
         self
     }
@@ -139,6 +140,10 @@ pub(crate) fn fill_standard() -> Result<Vec<OwnedFd>> {
 }
 
 /// The same descriptor with a number above those of the standard streams, which are not to be taken by anything else.
+///
+/// # Errors
+///
+/// For lack of descriptors. It is closed then.
 pub fn above_standard(fd: OwnedFd) -> Result<OwnedFd> {
     // A copy never has one of those.
     if fd.as_raw_fd() < 3 { Ok(fd.try_clone()?) } else { Ok(fd) }
@@ -185,8 +190,8 @@ pub fn set_priority(pid: i32, priority: i32) -> Result<()> {
 /// # Errors
 ///
 /// `no such file or directory` if it was removed; those of getcwd(3).
-pub fn directory() -> Result<OsString> {
-    Ok(std::env::current_dir()?.into_os_string())
+pub fn directory() -> Result<PathBuf> {
+    Ok(std::env::current_dir()?)
 }
 
 /// Changes the working directory of the process: chdir(2).
@@ -194,7 +199,7 @@ pub fn directory() -> Result<OsString> {
 /// # Errors
 ///
 /// Those of chdir(2); `invalid argument` for a path with a zero byte.
-pub fn set_directory(path: impl AsRef<OsStr>) -> Result<()> {
+pub fn set_directory(path: impl AsRef<Path>) -> Result<()> {
     std::env::set_current_dir(path.as_ref()).map_err(|error| match error.raw_os_error() {
         None => Error::INVALID,
         Some(_) => error.into(),

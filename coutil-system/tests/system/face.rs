@@ -1,7 +1,9 @@
 //! The futures.
 
 use crate::util::{LOCAL, arrived, this_thread, until_asleep};
-use coutil_system::{Error, EventLoop, Result, TcpListener, TcpStream, futures};
+use coutil_system::{
+    Error, EventLoop, LocalListener, LocalStream, Result, TcpListener, TcpStream, UdpSocket, futures,
+};
 use futures_lite::future::{self, poll_once};
 use std::future::Future;
 use std::io::{Read, Write};
@@ -48,10 +50,17 @@ fn all_can_be_sent_to_other_threads() {
     send::<futures::Read<'_>>();
     send::<futures::WriteAll<'_>>();
     send::<futures::Shutdown<'_>>();
+    send::<futures::AcceptLocal<'_>>();
+    send::<futures::ConnectLocal>();
+    send::<futures::Receive<'_>>();
+    send::<futures::Send<'_>>();
     send::<EventLoop>();
     sync::<EventLoop>();
     sync::<TcpStream>();
     sync::<TcpListener>();
+    sync::<LocalStream>();
+    sync::<LocalListener>();
+    sync::<UdpSocket>();
 }
 
 #[test]

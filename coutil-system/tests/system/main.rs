@@ -6,9 +6,13 @@
 mod connect;
 mod face;
 mod input;
+#[cfg(feature = "futures-io")]
+mod io;
+mod local;
 mod output;
 mod parked;
 mod pass;
 mod process;
 mod tasks;
+mod udp;
 mod util;

@@ -4,4 +4,5 @@ mod close;
 mod count;
 mod random;
 mod run;
+mod traits;
 mod util;

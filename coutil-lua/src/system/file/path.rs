@@ -97,7 +97,7 @@ pub(super) unsafe extern "C-unwind" fn rename(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let blocking = check_blocking(L, AWAIT, 3);
-        with_paths(L, state, blocking, fs::rename)
+        with_paths(L, state, blocking, |path, destiny| fs::rename(path, destiny))
     }
 }
 

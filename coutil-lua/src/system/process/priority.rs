@@ -68,7 +68,7 @@ unsafe extern "C-unwind" fn set_priority(L: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn get_directory(L: *mut lua_State) -> c_int {
     // SAFETY: as the callees.
     unsafe {
-        match push_bytes(L, StateRef::of(L), || Ok(process::directory()?.into_vec())) {
+        match push_bytes(L, StateRef::of(L), || Ok(process::directory()?.into_os_string().into_vec())) {
             Ok(()) => 1,
             Err(error) => {
                 push_message(L, error);
