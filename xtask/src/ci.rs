@@ -14,7 +14,7 @@ pub(crate) fn ci(sh: &Shell, name: &str) -> Result<()> {
         return check(sh, name, &[]);
     }
     for version in Version::ALL {
-        let features = format!("--features=vendored,{}", version.feature());
+        let features = format!("--features=vendored,prompt,{}", version.feature());
         check(sh, name, &[&features])?;
         let features = format!("--features=module,{}", version.feature());
         cmd!(sh, "cargo clippy --locked --package {name} --lib {features} -- --deny warnings").run()?;

@@ -71,11 +71,11 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
                 ["--package", "coutil-channel", "--test", "loom", "--release", "--target-dir", "target/loom"];
             total.add(&rust(sh, &args)?);
         }
-        total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,lua54"])?);
+        total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,prompt,lua54"])?);
     }
     for &version in &versions {
         if filter.is_none() && !(everything && version == Version::Lua54) {
-            let features = format!("vendored,{}", version.feature());
+            let features = format!("vendored,prompt,{}", version.feature());
             total.add(&rust(sh, &["--package", "coutil-lua", "--lib", "--tests", "--features", &features])?);
         }
         let command = build::command(sh, version, false)?;

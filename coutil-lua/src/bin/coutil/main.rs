@@ -93,12 +93,12 @@ fn run(args: &[CString], options: &Options) -> Result<bool> {
     }
     let executes = options.actions.iter().any(|action| matches!(action, options::Action::Execute(_)));
     if options.interactive {
-        return start_prompt(&lua);
+        return start_prompt(&lua, options.bare);
     }
     if options.script.is_none() && !executes && !options.version {
         if std::io::stdin().is_terminal() {
             say(format!("{}\n", version(options.bare)).as_bytes());
-            return start_prompt(&lua);
+            return start_prompt(&lua, options.bare);
         }
         if !script::run_file(&lua, None)? {
             return Ok(false);
@@ -108,12 +108,12 @@ fn run(args: &[CString], options: &Options) -> Result<bool> {
 }
 
 #[cfg(feature = "prompt")]
-fn start_prompt(lua: &Lua) -> Result<bool> {
-    prompt::run(lua)
+fn start_prompt(lua: &Lua, bare: bool) -> Result<bool> {
+    prompt::run(lua, bare)
 }
 
 #[cfg(not(feature = "prompt"))]
-fn start_prompt(_: &Lua) -> Result<bool> {
+fn start_prompt(_: &Lua, _: bool) -> Result<bool> {
     tell(b"coutil: this build has no prompt (feature `prompt`)\n");
     Ok(false)
 }

@@ -188,9 +188,7 @@ impl Load {
 
     fn text(L: *mut lua_State, text: &CStr, name: &CStr) -> Self {
         // SAFETY: both texts live until it is loaded.
-        let status = unsafe {
-            ffi::luaL_loadbuffer(L, text.as_ptr(), text.to_bytes().len(), name.as_ptr())
-        };
+        let status = unsafe { ffi::luaL_loadbuffer(L, text.as_ptr(), text.to_bytes().len(), name.as_ptr()) };
         Self { status, count: 0 }
     }
 }
@@ -287,4 +285,3 @@ pub(crate) unsafe extern "C-unwind" fn describe(L: *mut lua_State) -> c_int {
         1
     }
 }
-
