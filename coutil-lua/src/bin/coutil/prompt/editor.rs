@@ -52,7 +52,6 @@ fn converse(mut reader: impl Reader, link: &Link) {
         match reader.read(&link.prompt(), link) {
             Typed::Line(line) => {
                 link.drain();
-                signal::watch();
                 link.request(Request::Line(line));
                 wait(link);
             }
@@ -92,7 +91,9 @@ impl Syntax {
         if load(&[b"return ", text].concat()).is_ok() {
             return false;
         }
-        matches!(load(text), Err(Error::SyntaxError { incomplete_input: true, .. }))
+        // `=` is short for `return`.
+        let returned = text.strip_prefix(b"=").map(|text| [b"return ", text].concat());
+        matches!(load(returned.as_deref().unwrap_or(text)), Err(Error::SyntaxError { incomplete_input: true, .. }))
     }
 }
 

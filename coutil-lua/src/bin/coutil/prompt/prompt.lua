@@ -87,19 +87,22 @@ end
 
 -- A traceback, without what is below the chunk of the line; and without the handler on top of it, if that made it.
 local function shorten (trace, by_handler)
-  local lines, last = {}, nil
+  local lines, first, last = {}, 1, nil
   for text in trace:gmatch "[^\n]+" do
-    if by_handler then
-      by_handler = not text:find("coutil.spawn:", 1, true)
+    lines[#lines + 1] = text
+    if by_handler and #lines == 1 then
+      first = 2
     elseif text:find("(prompt.lua):", 1, true) then
-      last = #lines
+      last = #lines - 1
       break
-    else
-      lines[#lines + 1] = text
+    elseif by_handler and (text:find("coutil.spawn:", 1, true) or #lines == 2 and text:find "%[C%]: %?$") then
+      -- What has called the handler. (The latter is how 5.1 shows that.)
+      first = #lines + 1
     end
   end
-  if last and last > 0 then lines[last] = lines[last]:gsub("^(%s*stdin:%d+:) in .*$", "%1 in main chunk") end
-  return "stack traceback:\n" .. concat(lines, "\n")
+  last = last or #lines
+  if last >= first then lines[last] = lines[last]:gsub("^(%s*stdin:%d+:) in .*$", "%1 in main chunk") end
+  return "stack traceback:\n" .. concat(lines, "\n", first, last)
 end
 
 local function tell (err, trace, by_handler)

@@ -103,6 +103,7 @@ unsafe extern "C-unwind" fn begin(L: *mut lua_State) -> c_int {
     // SAFETY: as the callee.
     unsafe { set_usual_hook(L) };
     LINE.store(L, Ordering::Relaxed);
+    watch();
     0
 }
 
@@ -146,7 +147,7 @@ pub(crate) fn install(lua: &Lua, link: &Link) -> Result<()> {
 }
 
 /// Takes the signal again, if a coroutine that awaited it has left it to the default action.
-pub(crate) fn watch() {
+fn watch() {
     // Without SA_RESTART, as in `lua`: a read of the line fails.
     interrupt::install(caught, 0);
 }
