@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Whoever takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(8);
+const LIMIT: Duration = Duration::from_secs(60);
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
@@ -255,11 +255,12 @@ fn a_chunk_of_several_lines() {
 fn errors_are_shown_with_a_traceback() {
     let mut terminal = Terminal::new();
     terminal.line("local function inner () error('o' .. 'ops') end inner()");
-    terminal.expect("stdin:1: oops\nstack traceback:\n\t[C]: in function 'error'\n");
+    terminal.expect("stdin:1: oops\nstack traceback:\n\t[C]: in ");
+    terminal.expect("'error'\n");
     terminal.expect("inner'");
     terminal.expect("stdin:1: in main chunk\n");
     terminal.line("error('again')");
-    terminal.expect("again\nstack traceback:\n\t[C]: in function 'error'\n");
+    terminal.expect("again\nstack traceback:\n\t[C]: in ");
     terminal.line("x = = 1");
     terminal.expect("stdin:1: unexpected symbol near");
     terminal.line("error(setmetatable({}, { __tostring = function () return 'its' .. ' own' end }))");
@@ -351,14 +352,14 @@ fn ctrl_c_interrupts_a_line_that_waits() {
         terminal.expect("interrupted!\nstack traceback:\n");
         terminal.listens();
     }
-    // One that does not end by it.
-    terminal.line(
-        "print('wai' .. 'ting') repeat until pcall(system.suspend, 1000) == 1 or not pcall(system.suspend, 1000)",
-    );
-    terminal.expect("waiting\n");
-    terminal.keys(CTRL_C);
-    terminal.expect("interrupted!");
-    terminal.listens();
+    // One that waits again. (On 5.1 nothing waits inside of `pcall`.)
+    if cfg!(not(feature = "lua51")) {
+        terminal.line("print('wai' .. 'ting') pcall(system.suspend, 1000) system.suspend(1000)");
+        terminal.expect("waiting\n");
+        terminal.keys(CTRL_C);
+        terminal.expect("interrupted!");
+        terminal.listens();
+    }
     // A function that reads.
     terminal.line("print('rea' .. 'ding') io.read()");
     terminal.expect("reading\n");
@@ -385,7 +386,11 @@ fn ctrl_c_drops_what_was_typed() {
 fn a_coroutine_that_awaits_the_signal_gets_it() {
     let mut terminal = Terminal::new();
     for _ in 0..2 {
-        terminal.line("print('awai' .. 'ting') return 'got ' .. tostring(system.awaitsig 'interrupt')");
+        // It is awaited when the line writes.
+        terminal.line(
+            "coroutine.wrap(function () told = system.awaitsig 'interrupt' event.emitall 'told' end)() \
+             print('awai' .. 'ting') event.await 'told' return 'got ' .. told",
+        );
         terminal.expect("awaiting\n");
         terminal.keys(CTRL_C);
         terminal.expect("got interrupt");
@@ -451,11 +456,15 @@ fn the_history_is_kept() {
         let mut terminal = Terminal::start(&[], Some(&folder.0));
         terminal.expect("> ");
         terminal.keys(keys);
-        if keys == UP {
+        if keys != UP {
+            terminal.expect("\n");
+        } else {
             terminal.expect("first = 4 .. 2");
             terminal.keys("\rfirst .. '!'\r");
             terminal.expect("\"42!\"");
         }
+        // Before that it would be for the program.
+        terminal.expect("> ");
         terminal.keys(CTRL_D);
         assert!(terminal.ended().success());
     }

@@ -7,7 +7,7 @@ use crate::interrupt;
 use crate::options::Action;
 use coutil_lua::mlua::{Lua, Result, ffi};
 use ffi::lua_State;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_int};
 
 /// The release of the Lua in it, and whose it is.
 #[cfg(not(feature = "luajit"))]
@@ -15,7 +15,7 @@ pub(crate) fn lua_version() -> String {
     unsafe extern "C" {
         /// `$LuaVersion: Lua 5.4.8  Copyright … $$LuaAuthors: … $`
         #[link_name = "lua_ident"]
-        static IDENT: [c_char; 1];
+        static IDENT: [std::ffi::c_char; 1];
     }
     // SAFETY: Lua has this constant, which ends with a NUL.
     let ident = unsafe { CStr::from_ptr((&raw const IDENT).cast()) }.to_string_lossy();

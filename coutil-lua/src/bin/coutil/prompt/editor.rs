@@ -23,14 +23,24 @@ const PATIENCE: i32 = 100;
 /// Starts the thread.
 pub(crate) fn start(link: Arc<Link>) -> std::io::Result<()> {
     thread::Builder::new().name("prompt".to_owned()).spawn(move || {
-        let ends = Arc::clone(&link);
+        // Also if this panics.
+        let _ends = Ends(Arc::clone(&link));
         match Edited::new(&link) {
             Some(edited) => converse(edited, &link),
             None => converse(Plain { syntax: Syntax::new() }, &link),
         }
-        ends.request(Request::End);
     })?;
     Ok(())
+}
+
+/// Tells Lua that there are no more lines.
+struct Ends(Arc<Link>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        terminal::end_change();
+        self.0.request(Request::End);
+    }
 }
 
 /// What a reader found.
@@ -93,7 +103,10 @@ impl Syntax {
         }
         // `=` is short for `return`.
         let returned = text.strip_prefix(b"=").map(|text| [b"return ", text].concat());
-        matches!(load(returned.as_deref().unwrap_or(text)), Err(Error::SyntaxError { incomplete_input: true, .. }))
+        matches!(
+            load(returned.as_deref().unwrap_or(text)),
+            Err(Error::SyntaxError { incomplete_input: true, .. })
+        )
     }
 }
 
@@ -171,9 +184,13 @@ impl Edited {
 impl Reader for Edited {
     fn read(&mut self, prompt: &str, link: &Link) -> Typed {
         begin_line();
+        if !terminal::begin_change() {
+            return Typed::End;
+        }
         link.output.begin();
         let read = self.editor.readline(prompt);
         link.output.end();
+        terminal::end_change();
         match read {
             Ok(line) => {
                 if !line.trim().is_empty()
@@ -241,6 +258,12 @@ impl Validator for Assistant {
 
 impl Hinter for Assistant {
     type Hint = String;
+
+    /// Called when the line is shown, at first when the terminal has its modes.
+    fn hint(&self, _: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        terminal::end_change();
+        None
+    }
 }
 
 impl Highlighter for Assistant {}

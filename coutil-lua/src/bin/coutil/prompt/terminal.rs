@@ -2,27 +2,56 @@
 
 use super::link::lock;
 use std::mem::zeroed;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
-/// The modes of the terminal as they were at the start.
-static MODES: Mutex<Option<libc::termios>> = Mutex::new(None);
+struct Modes {
+    /// The modes of the terminal as they were at the start.
+    original: Option<libc::termios>,
+    /// The editor is about to change them.
+    changing: bool,
+    /// It may not any more.
+    ending: bool,
+}
+
+static MODES: Mutex<Modes> = Mutex::new(Modes { original: None, changing: false, ending: false });
+static CHANGED: Condvar = Condvar::new();
 
 /// A program that ends while a line is being typed, as by `os.exit` in another coroutine, leaves the terminal as it was.
 pub(crate) fn restore_at_exit() {
     extern "C" fn restore() {
-        if let Some(modes) = *lock(&MODES) {
+        let mut modes = lock(&MODES);
+        modes.ending = true;
+        // Whatever the editor does is not waited for any longer than that.
+        let patience = Duration::from_secs(1);
+        let changed = CHANGED.wait_timeout_while(modes, patience, |modes| modes.changing);
+        let (modes, _) = changed.unwrap_or_else(PoisonError::into_inner);
+        if let Some(original) = &modes.original {
             // SAFETY: these are modes that it had.
-            unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSADRAIN, &modes) };
+            unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSADRAIN, original) };
         }
     }
     // SAFETY: all zeros are valid modes, and they are filled in; the handler needs nothing that ends before it.
     unsafe {
         let mut modes: libc::termios = zeroed();
         if libc::tcgetattr(libc::STDIN_FILENO, &mut modes) == 0 {
-            *lock(&MODES) = Some(modes);
+            lock(&MODES).original = Some(modes);
             libc::atexit(restore);
         }
     }
+}
+
+/// The editor is about to change the modes. False: it must not, as the program ends.
+pub(crate) fn begin_change() -> bool {
+    let mut modes = lock(&MODES);
+    modes.changing = !modes.ending;
+    modes.changing
+}
+
+/// They are changed, or as they were.
+pub(crate) fn end_change() {
+    lock(&MODES).changing = false;
+    CHANGED.notify_all();
 }
 
 /// How wide the terminal is.
