@@ -19,7 +19,7 @@ use xshell::Shell;
 const HELP: &str = "\
 cargo xtask <command>
 
-    run [--lua V] SCRIPT [ARGS]   run a Lua script in an interpreter that has coutil in it
+    run [--lua V] [SCRIPT [ARGS]] run a Lua script in an interpreter that has coutil in it, or its prompt
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
     bench [--lua V,…] [--rounds N] [NAME]
