@@ -234,6 +234,9 @@ fn the_loop_runs_after_the_script() {
     assert_eq!(text(&coutil(&["-"], left).stdout), "end\n");
     let left = left.replace("system.run()", "system.run 'ready'");
     assert_eq!(text(&coutil(&["-"], &left).stdout), "end\n");
+    // Nor does the loop run where it is not wanted.
+    let source = format!("{wait} io.stdout:flush()");
+    assert_eq!(with_variables(&[("COUTIL_LOOP", "no")], &["-e", &source]), "now\n");
     // After an error nobody waits.
     let output = coutil(&["-"], &format!("{wait} error 'no'"));
     assert_eq!(output.status.code(), Some(1));

@@ -170,6 +170,8 @@ impl Interpreter {
             Some(scale) => command.env("COUTIL_TEST_SCALE", scale.to_string()),
             None => command.env_remove("COUTIL_TEST_SCALE"),
         };
+        // Scripts that tests start, and which end with something pending, are to end as in any interpreter.
+        command.env("COUTIL_LOOP", "no");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().with_context(|| format!("{} did not start", self.command.display()))?;
         within(LIMIT, child).with_context(|| script.display().to_string())

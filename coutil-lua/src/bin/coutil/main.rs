@@ -104,6 +104,11 @@ fn run(args: &[CString], options: &Options) -> Result<bool> {
             return Ok(false);
         }
     }
+    if options.bare
+        || !options.no_environment && std::env::var_os("COUTIL_LOOP").is_some_and(|value| value == "no")
+    {
+        return Ok(true);
+    }
     script::finish(&lua)
 }
 
