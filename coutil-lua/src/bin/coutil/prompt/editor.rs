@@ -59,9 +59,10 @@ trait Reader {
 /// Reads lines and has them run, until there are no more.
 fn converse(mut reader: impl Reader, link: &Link) {
     loop {
+        // Not later: Ctrl-C may follow the line at once.
+        link.drain();
         match reader.read(&link.prompt(), link) {
             Typed::Line(line) => {
-                link.drain();
                 link.request(Request::Line(line));
                 wait(link);
             }
