@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering}
 
 /// An error is wanted in what runs.
 static WANTED: AtomicBool = AtomicBool::new(false);
+/// The editor has sent the signal itself, to the thread of Lua.
+static SENT: AtomicBool = AtomicBool::new(false);
 /// The coroutine of the line. On LuaJIT the main one if there is none.
 static LINE: AtomicPtr<lua_State> = AtomicPtr::new(null_mut());
 /// The coroutine that answers the editor. It is never interrupted.
@@ -36,8 +38,11 @@ unsafe extern "C" fn caught(_: c_int) {
     // SAFETY: what is called is allowed in a signal handler; so is `lua_sethook`, in the thread that runs Lua. Only that sets and
     // forgets the line, which is alive until then.
     unsafe {
-        if WANTED.load(Ordering::SeqCst) && libc::pthread_self() as usize == THREAD.load(Ordering::Relaxed) {
-            stop_at_once(LINE.load(Ordering::Relaxed));
+        let here = libc::pthread_self() as usize == THREAD.load(Ordering::Relaxed);
+        if here && SENT.swap(false, Ordering::SeqCst) {
+            if WANTED.load(Ordering::SeqCst) {
+                stop_at_once(LINE.load(Ordering::Relaxed));
+            }
         } else {
             let wake = [Wake::Interrupt as u8];
             let errno = *errno();
@@ -166,6 +171,7 @@ pub(crate) fn calm() {
 /// An error is wanted in whatever Lua runs. Called by the editor.
 pub(crate) fn insist() {
     WANTED.store(true, Ordering::SeqCst);
+    SENT.store(true, Ordering::SeqCst);
     // SAFETY: that thread runs as long as the process.
     unsafe { libc::pthread_kill(THREAD.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGINT) };
 }
