@@ -1,7 +1,8 @@
 //! For Rust programs that embed Lua with `mlua`.
 
-use crate::modules::{ALL, Module};
-use mlua::{Error, Lua, Result, Table};
+use crate::modules::{ALL, Module, open_system};
+use crate::state::{self, StateRef, field};
+use mlua::{Error, Function, Lua, Result, Table, ffi};
 use std::path::Path;
 
 /// Makes all modules of the library available to `require` in `lua`, under their names (`coutil.event`, …).
@@ -14,6 +15,63 @@ use std::path::Path;
 /// If `lua` has no library `package`, as in a sandbox without it.
 pub fn preload(lua: &Lua) -> Result<()> {
     Builder::new().preload(lua)
+}
+
+/// The function `system.run`, if coroutines of `lua` may wait on its event loop: what an interpreter calls after a script, so
+/// that they go on.
+///
+/// `None` if the event loop was not used; if the script left it itself, as its last `system.run` returned `true` (it was halted, or
+/// ran in a mode that does not wait); and in a process that was forked from that of the loop.
+///
+/// ```
+/// # #[cfg(feature = "vendored")]
+/// # fn main() -> mlua::Result<()> {
+/// # use coutil_lua::mlua;
+/// let lua = mlua::Lua::new();
+/// coutil_lua::preload(&lua)?;
+/// lua.load(
+///     r#"
+///     local system = require "coutil.system"
+///     coroutine.wrap(function () system.suspend(0.001); done = true end)()
+///     "#,
+/// )
+/// .exec()?;
+/// if let Some(run) = coutil_lua::unfinished(&lua)? {
+///     run.call::<()>(())?;
+/// }
+/// assert!(lua.globals().get::<bool>("done")?);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "vendored"))]
+/// # fn main() {}
+/// ```
+///
+/// # Errors
+///
+/// For lack of memory.
+pub fn unfinished(lua: &Lua) -> Result<Option<Function>> {
+    // SAFETY: nothing with a destructor is live while Lua is called; the result is on the top.
+    unsafe {
+        lua.exec_raw((), |L| {
+            let (mut waits, mut left) = (false, true);
+            if let Some(state) = StateRef::find(L) {
+                (waits, left) = state.touch(|state| {
+                    let system = state.system();
+                    (system.core.pending() > 0, system.left || system.core.is_foreign())
+                });
+            }
+            state::push_field(L, field::MODULES);
+            let used = ffi::lua_getfield(L, -1, c"system".as_ptr()) != ffi::LUA_TNIL;
+            if left || !(used || waits) {
+                ffi::lua_pushnil(L);
+            } else {
+                open_system(L);
+                ffi::lua_getfield(L, -1, c"run".as_ptr());
+            }
+            ffi::lua_replace(L, 1);
+            ffi::lua_settop(L, 1);
+        })
+    }
 }
 
 /// Chooses what [`preload`](Builder::preload) makes available.

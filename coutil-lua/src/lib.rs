@@ -80,7 +80,7 @@ mod threads;
 #[cfg(feature = "module")]
 mod entry;
 
-pub use embed::{Builder, preload};
+pub use embed::{Builder, preload, unfinished};
 pub use mlua;
 pub use system::future::async_function;
 

@@ -89,7 +89,7 @@ pub(crate) fn plain(sh: &Shell, version: Version) -> Result<()> {
 
 /// Builds the command, with Lua in it. Returns its path.
 pub(crate) fn command(sh: &Shell, version: Version, release: bool) -> Result<PathBuf> {
-    let features = format!("vendored,{}", version.feature());
+    let features = format!("vendored,prompt,{}", version.feature());
     let (profile, flag): (_, &[&str]) = if release { ("release", &["--release"]) } else { ("debug", &[]) };
     let target_dir = target(sh);
     cmd!(

@@ -64,7 +64,7 @@ fn coutil_lua(sh: &Shell, versions: &[Version]) -> Result<()> {
     let name = "coutil-lua";
     cmd!(sh, "cargo fmt --package {name} --check").run()?;
     for version in versions {
-        let features = format!("--features=vendored,{}", version.feature());
+        let features = format!("--features=vendored,prompt,{}", version.feature());
         check(sh, name, &[&features])?;
         let features = format!("--features=module,{}", version.feature());
         cmd!(sh, "cargo clippy --locked --package {name} --lib {features} -- --deny warnings").run()?;

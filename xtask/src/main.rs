@@ -23,7 +23,7 @@ use xshell::Shell;
 const HELP: &str = "\
 cargo xtask <command>
 
-    run [--lua V] SCRIPT [ARGS]   run a Lua script in an interpreter that has coutil in it
+    run [--lua V] [SCRIPT [ARGS]] run a Lua script in an interpreter that has coutil in it, or its prompt
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
     build --for LUA --into FOLDER the same, for that interpreter, and into that folder: what `luarocks make` does
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER

@@ -95,11 +95,11 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
                 ["--package", "coutil-channel", "--test", "loom", "--release", "--target-dir", "target/loom"];
             total.add(&rust(sh, &args)?);
         }
-        total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,lua54"])?);
+        total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,prompt,lua54"])?);
     }
     for &version in &versions {
         if filter.is_none() && !(everything && version == Version::Lua54) {
-            let features = format!("vendored,{}", version.feature());
+            let features = format!("vendored,prompt,{}", version.feature());
             total.add(&rust(sh, &["--package", "coutil-lua", "--lib", "--tests", "--features", &features])?);
         }
         let command = build::command(sh, version, false)?;
@@ -216,6 +216,8 @@ impl Interpreter {
             Some(scale) => command.env("COUTIL_TEST_SCALE", scale.to_string()),
             None => command.env_remove("COUTIL_TEST_SCALE"),
         };
+        // Scripts that tests start, and which end with something pending, are to end as in any interpreter.
+        command.env("COUTIL_LOOP", "no");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().with_context(|| format!("{} did not start", self.command.display()))?;
         within(LIMIT, child).with_context(|| script.display().to_string())

@@ -131,6 +131,8 @@ pub(crate) struct System {
     pub(crate) current: OpId,
     /// Whether `system.run` is on the stack.
     pub(crate) running: bool,
+    /// Whether the last run left operations behind, as it was to.
+    pub(crate) left: bool,
     /// The last pass for which [`field::CANCELLED`] has a coroutine.
     pub(crate) cancelled: u64,
     /// The anchors; see [`wait`].
@@ -171,6 +173,7 @@ impl System {
             prepared: Vec::new(),
             current: OpId::NONE,
             running: false,
+            left: false,
             cancelled: 0,
             anchors: wait::Anchors::default(),
             closed: 0,

@@ -102,10 +102,12 @@ unsafe fn go_on(L: *mut lua_State) -> c_int {
             ffi::lua_pushvalue(L, ffi::lua_upvalueindex(3));
             let status = ffi::lua_pcall(L, 0, 1, 0);
             let idle = status == ffi::LUA_OK && ffi::lua_type(L, -1) == ffi::LUA_TNIL;
+            let pending = status == ffi::LUA_OK && ffi::lua_toboolean(L, -1) != 0;
             state.touch(|state| {
                 let system = state.system();
                 if !idle {
                     system.running = false;
+                    system.left = pending;
                     in_task::end(system);
                 }
                 system.delivering = outer;

@@ -67,8 +67,19 @@ for _, domain in ipairs { "ipv4", "ipv6", "local", "share" } do
     kinds[#kinds + 1] = function () return (system.socket(kind, domain)) end
   end
 end
-kinds[#kinds + 1] = function () return (L.pair "ipv4") end
-kinds[#kinds + 1] = function () return (select(2, L.pair "local")) end
+
+-- A connection; what waits for ever must not be waited for.
+local function connected(domain)
+  local passive, address = L.listener(domain)
+  local client, server = assert(system.socket("stream", domain)), nil
+  T.start(function () server = passive:accept() end)
+  T.start(function () client:connect(address) end)
+  for _ = 1, 1000 do if not server then system.run "ready" end end
+  passive:close()
+  return server
+end
+kinds[#kinds + 1] = function () return connected "ipv4" end
+kinds[#kinds + 1] = function () return connected "local" end
 
 local objects = {}
 local function renew(i)
@@ -123,7 +134,7 @@ for i = 1, #kinds do
       for field, f in pairs(list) do
         if type(f) == "function" then
           local title = tostring(mt.__name or i):match "%a*$" .. "." .. tostring(field)
-          local limit = field == "resize" and except[list.dostring and "pool.resize" or "memory.resize"]
+          local limit = except[title] or field == "resize" and except[list.dostring and "pool.resize" or "memory.resize"]
           functions[#functions + 1] = { title, f, limit, i }
         end
       end
@@ -214,7 +225,7 @@ T.test("everything works after that", function ()
   local w = T.waiter(event.await, "hostile")
   event.emitall("hostile", 1)
   T.same(w.got, { "hostile", 1 })
-  local a, b = L.pair "ipv4"
+  T.eq(type(connected "ipv4"), "userdata")
 end)
 
 T.done()
