@@ -8,6 +8,7 @@ mod handover;
 mod http;
 mod runner;
 mod tree;
+mod words;
 mod workers;
 
 use std::io::{BufRead, BufReader};
