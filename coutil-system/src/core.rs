@@ -729,13 +729,16 @@ impl<W> Loop<W> {
         for id in std::mem::take(&mut self.refused) {
             self.flush(id);
         }
-        for id in std::mem::take(&mut self.unknown) {
+        // None of them is listed again meanwhile; the list keeps its room.
+        for at in 0..self.unknown.len() {
+            let id = self.unknown[at];
             let Some(source) = self.sources.get_mut(id) else { continue };
             source.listed = false;
             if source.read == Readiness::Unknown {
                 self.wake_reader(id);
             }
         }
+        self.unknown.clear();
         self.look_at_children();
     }
 

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
 use std::collections::VecDeque;
 use std::ffi::CString;
+use std::fmt;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -68,6 +69,36 @@ pub(crate) enum Connection {
     Connected,
 }
 
+/// The bytes of a write.
+pub(crate) enum Data {
+    Own(Box<[u8]>),
+    /// Where they are for as long as somebody waits for the write.
+    Lent(Box<dyn AsRef<[u8]> + Send>),
+}
+
+impl Data {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Lent(owner) => (**owner).as_ref(),
+        }
+    }
+
+    /// Nobody waits any more: what is left of them is needed nevertheless.
+    pub(crate) fn keep(&mut self, sent: &mut usize) {
+        if let Self::Lent(owner) = self {
+            let rest = (**owner).as_ref()[*sent..].into();
+            (*self, *sent) = (Self::Own(rest), 0);
+        }
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes().len())
+    }
+}
+
 /// Output that waits for its turn, or for room.
 #[derive(Debug)]
 pub(crate) enum Output {
@@ -78,7 +109,7 @@ pub(crate) enum Output {
     },
     /// The bytes of a write from `sent` on are still to be sent, and before the first of them a descriptor.
     Write {
-        data: Box<[u8]>,
+        data: Data,
         sent: usize,
         passed: Option<OwnedFd>,
     },
@@ -267,13 +298,14 @@ impl Source {
                 _ => None,
             },
             Output::Write { data, sent, passed } => {
-                match self.send(&data[*sent..], passed.as_ref().map(AsFd::as_fd)) {
+                let bytes = data.bytes();
+                match self.send(&bytes[*sent..], passed.as_ref().map(AsFd::as_fd)) {
                     Ok(count) => {
                         *sent += count;
                         if count > 0 {
                             *passed = None;
                         }
-                        (*sent == data.len()).then_some(Ok(()))
+                        (*sent == bytes.len()).then_some(Ok(()))
                     }
                     Err(error) => Some(Err(error)),
                 }

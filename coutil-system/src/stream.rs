@@ -2,7 +2,7 @@
 
 use crate::core::{Attempt, Class, Loop, OpId, Outcome, SourceId};
 use crate::error::{Error, Result};
-use crate::source::{Connection, Item, Kind, Output, Readiness, Source};
+use crate::source::{Connection, Data, Item, Kind, Output, Readiness, Source};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use std::net::SocketAddr;
@@ -18,8 +18,10 @@ impl Source {
         for item in &mut self.queue {
             if item.op == op {
                 item.op = OpId::NONE;
-                if let Output::Connect { former, .. } = &mut item.output {
-                    *former = by;
+                match &mut item.output {
+                    Output::Connect { former, .. } => *former = by,
+                    Output::Write { data, sent, .. } => data.keep(sent),
+                    _ => {}
                 }
                 abandoned += usize::from(item.is_abandoned());
             }
@@ -370,28 +372,65 @@ impl<W> Loop<W> {
             }
             None => None,
         };
+        let sent = self.send_now(id, data, passed.as_ref().map(AsFd::as_fd))?;
+        self.send_rest(op, id, sent, |sent| Output::Write {
+            data: Data::Own(data[sent..].into()),
+            sent: 0,
+            passed: passed.filter(|_| sent == 0),
+        })
+    }
+
+    /// As [`write`](Self::write), but nothing is copied: what is still to be sent is read from `data`, which is dropped when the
+    /// operation is done. If that is cancelled, the rest is copied, and `data` dropped at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_from<T>(&mut self, op: OpId, id: SourceId, data: T) -> Result<()>
+    where
+        T: AsRef<[u8]> + Send + 'static,
+    {
+        self.check_write(id)?;
+        let sent = self.send_now(id, data.as_ref(), None)?;
+        self.send_rest(op, id, sent, |sent| Output::Write {
+            data: Data::Lent(Box::new(data)),
+            sent,
+            passed: None,
+        })
+    }
+
+    /// Sends what the system takes at once, unless something is to be sent before. `None`: that was all.
+    fn send_now(
+        &mut self,
+        id: SourceId,
+        data: &[u8],
+        passed: Option<BorrowedFd<'_>>,
+    ) -> Result<Result<Option<usize>>> {
         let source = self.source(id)?;
-        let sent = match source.queue.is_empty() {
-            true => source.send(data, passed.as_ref().map(AsFd::as_fd)),
-            false => Ok(0),
-        };
-        let rest = match sent {
-            Ok(count) if count == data.len() && source.queue.is_empty() => None,
-            Ok(count) => Some(&data[count..]),
-            Err(error) => {
+        if !source.queue.is_empty() {
+            return Ok(Ok(Some(0)));
+        }
+        let sent = source.send(data, passed);
+        Ok(sent.map(|count| (count < data.len()).then_some(count)))
+    }
+
+    /// The other half of a write.
+    fn send_rest(
+        &mut self,
+        op: OpId,
+        id: SourceId,
+        sent: Result<Option<usize>>,
+        rest: impl FnOnce(usize) -> Output,
+    ) -> Result<()> {
+        let count = match sent {
+            Ok(Some(count)) => count,
+            done => {
                 self.start(op, id, Outcome::Elapsed);
-                self.finish(op, Err(error));
+                self.finish(op, done.map(|_| ()));
                 return Ok(());
             }
         };
-        let Some(rest) = rest else {
-            self.start(op, id, Outcome::Elapsed);
-            self.finish(op, Ok(()));
-            return Ok(());
-        };
-        let passed = passed.filter(|_| rest.len() == data.len());
-        let output = Output::Write { data: rest.into(), sent: 0, passed };
-        source.queue.push_back(Item { op, output });
+        self.source(id)?.queue.push_back(Item { op, output: rest(count) });
         self.start(op, id, Outcome::Elapsed);
         if let Err(error) = self.register(id) {
             // Part of it may be gone: that is no failure at the start any more.

@@ -67,6 +67,10 @@ unsafe fn start(L: *mut lua_State, frame: c_int) {
             error::raise_text(L, frame, c"already running");
         }
         raise_queued(L);
+        ffi::lua_settop(L, 0);
+        // From here on nothing may raise: it would be running for ever.
+        #[cfg(feature = "lua55")]
+        push_reset(L);
         let begun = state.with(L, |state| {
             let system = state.system();
             let begun = system.core.begin(mode);
@@ -77,9 +81,6 @@ unsafe fn start(L: *mut lua_State, frame: c_int) {
             super::raise_foreign(L);
         }
         in_task::begin(L, state, mode);
-        ffi::lua_settop(L, 0);
-        #[cfg(feature = "lua55")]
-        push_reset(L);
         #[cfg(feature = "lua51")]
         wait::drop_orphan(L, state);
         #[cfg(any(feature = "lua54", feature = "lua55"))]

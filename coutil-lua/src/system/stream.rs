@@ -64,11 +64,36 @@ pub(crate) unsafe extern "C-unwind" fn write<const C: usize>(L: *mut lua_State) 
             return fail(L, error);
         }
         let data = Data::of(L, 2);
+        if passed.is_none() && data.is_long() {
+            // It is anchored as long as the operation: as long as the loop may read it.
+            let operation = Operation { what: What::Write, object: 1, buffer: 2, extra: 0 };
+            return suspend(L, state, operation, move |system, op| {
+                let text = Lent(data.region(i, j));
+                system.core.write_from(op, socket.source(), text)
+            });
+        }
         let operation = Operation::on(1, What::Write);
         suspend(L, state, operation, move |system, op| {
             let bytes = data.region(i, j);
             system.core.write_with(op, socket.source(), bytes, passed)
         })
+    }
+}
+
+/// Strings of so many bytes are not copied when they have to wait: less is copied faster than anchored.
+const LONG: usize = 16384;
+
+/// Part of a string that is anchored.
+struct Lent(*const [u8]);
+
+// SAFETY: a loop moves between threads only together with its Lua state, so nobody else uses that meanwhile.
+unsafe impl Send for Lent {}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: a string neither moves nor changes. It is anchored until its operation ends or is cancelled; the loop keeps
+        // this no longer.
+        unsafe { &*self.0 }
     }
 }
 
@@ -80,6 +105,10 @@ pub(crate) enum Data {
 }
 
 impl Data {
+    fn is_long(self) -> bool {
+        matches!(self, Self::String(_, len) if len >= LONG)
+    }
+
     /// The value at `index`, which was checked.
     pub(crate) unsafe fn of(L: *mut lua_State, index: c_int) -> Self {
         // SAFETY: a string does not move as long as it stands on the stack.

@@ -5,6 +5,7 @@ use coutil_system::core::{Mode, OpId, SourceId};
 use coutil_system::{Error, Result};
 use std::io::Read;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 const LARGE: usize = 16 << 20;
@@ -50,6 +51,48 @@ fn an_abandoned_write_arrives_whole() {
     assert_eq!(order, [second, shutdown]);
     let all = reader.join().expect("it read");
     assert!(all == [pattern(LARGE, 1), pattern(1000, 2)].concat());
+}
+
+/// As often as it is there the pointer is cloned.
+struct Lent(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[test]
+fn what_is_lent_is_given_back() {
+    let mut events = Events::new();
+    let (source, peer) = pair(&mut events);
+    let texts = [1, 2, 3].map(|seed| Arc::new(pattern(LARGE, seed)));
+    let ops = texts.each_ref().map(|text| {
+        let op = events.hold("write");
+        events.write_from(op, source, Lent(Arc::clone(text))).expect("it is connected");
+        op
+    });
+    let lent = || texts.each_ref().map(|text| Arc::strong_count(text) - 1);
+    assert_eq!(lent(), [1, 1, 1]);
+    // Nobody waits any more, so it is nobody's. [50 0.2.2]
+    events.cancel(ops[0]);
+    events.cancel(ops[2]);
+    assert_eq!(lent(), [0, 1, 0]);
+    let shutdown = events.hold("shutdown");
+    events.shutdown(shutdown, source).expect("it is connected");
+    let reader = read_all(peer);
+    run(&mut events, Mode::Loop, |events, op| assert_eq!(result(events, op), Ok(())));
+    assert_eq!(lent(), [0, 0, 0]);
+    let all = reader.join().expect("it read");
+    assert!(all == texts.map(|text| text.to_vec()).concat());
+
+    let (source, _peer) = pair(&mut events);
+    let text = Arc::new(pattern(LARGE, 4));
+    let op = events.hold("write");
+    events.write_from(op, source, Lent(Arc::clone(&text))).expect("it is connected");
+    events.close(source);
+    assert_eq!(Arc::strong_count(&text), 1);
+    run(&mut events, Mode::Loop, |events, op| assert_eq!(result(events, op), Err(Error::CANCELED)));
 }
 
 #[test]

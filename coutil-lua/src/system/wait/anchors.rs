@@ -122,6 +122,18 @@ pub(super) unsafe fn keep_thread(L: *mut lua_State, op: OpId) {
     }
 }
 
+/// By what a value that is kept is known: an object or a string.
+unsafe fn identity(L: *mut lua_State, index: c_int) -> *const c_void {
+    // SAFETY: a string is not converted.
+    unsafe {
+        match ffi::lua_type(L, index) {
+            // Not all versions have a pointer for it.
+            ffi::LUA_TSTRING => ffi::lua_tostring(L, index).cast(),
+            _ => ffi::lua_topointer(L, index),
+        }
+    }
+}
+
 /// Keeps the values of an operation, and nothing else that was kept for it before. [-0, +0] Never raises.
 #[inline]
 pub(super) unsafe fn keep_values(L: *mut lua_State, state: StateRef, op: OpId, operation: &Operation) {
@@ -130,7 +142,7 @@ pub(super) unsafe fn keep_values(L: *mut lua_State, state: StateRef, op: OpId, o
         let indices = [operation.object, operation.buffer];
         let values = indices.map(|index| match index {
             0 => std::ptr::null(),
-            index => ffi::lua_topointer(L, index),
+            index => identity(L, index),
         });
         let old = state.touch(|state| {
             let kept = state.system().anchors.values.get_mut(op.index());

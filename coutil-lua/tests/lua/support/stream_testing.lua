@@ -216,6 +216,27 @@ some("what is written stays valid while it waits [50 0.2.5]", function (domain)
   end
 end)
 
+some("a string that nobody has any more is written whole [50 0.2.5] [50 0.2.2]", function (domain)
+  local n = 4 * 2 ^ 20
+  local function text(i) return L.pattern(n, i) end
+  local ends = { function () end, function (co) T.resume(co, "enough") end }
+  if T.has_close then ends[3] = function (co) coroutine.close(co) end end
+  for i, finish in ipairs(ends) do
+    local a, b = L.pair(domain)
+    local first = T.waiter(function () return a:write(text(i)) end)
+    local second = T.waiter(function () return a:write(text(i + 1), 2, -2) end)
+    finish(first.co)
+    finish(second.co)
+    T.gc()
+    local other = ("-"):rep(n) -- where they were, perhaps
+    local got = L.await(L.collect, b, 2 * n - 2)
+    L.eqtext(got, text(i) .. text(i + 1):sub(2, -2), "way " .. i)
+    T.eq(#other, n)
+    if i == 1 then T.same(second.got, { true }) end
+    close(a, b)
+  end
+end)
+
 -- Half-closing ----------------------------------------------------------------------------------
 
 each("the other direction stays open [50 6.3.2] [50 6.4.1]", function (domain)
