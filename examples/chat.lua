@@ -101,6 +101,10 @@ local function serve (port)
       end
     end
   end)
+  spawn.catch(print, function ()        -- Ctrl+C: unless it is awaited, `lua` keeps the first one until `run` returns
+    system.awaitsig "interrupt"
+    system.halt()
+  end)
   system.run()
 end
 

@@ -209,4 +209,9 @@ spawn.catch(print, function ()
   end
 end)
 
+-- Ctrl+C: unless it is awaited, `lua` keeps the first one until `run` returns.
+spawn.catch(print, function ()
+  system.awaitsig "interrupt"
+  system.halt()
+end)
 system.run()

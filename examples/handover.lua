@@ -31,7 +31,16 @@ local function serve (stream)
   stream:close()
 end
 
+-- Ends the program at Ctrl+C, of which all processes of a terminal are told. Unless somebody awaits it, `lua` keeps the first one
+-- until `run` returns.
+local function ended_by_interrupt ()
+  return spawn.catch(print, function ()
+    if system.awaitsig "interrupt" then system.halt() end
+  end)
+end
+
 local function work ()
+  local interrupted = ended_by_interrupt()
   spawn.catch(print, function ()
     local buffer = memory.create(1)
     while true do
@@ -40,6 +49,7 @@ local function work ()
       if not count then break end       -- the front has gone
       if stream then spawn.catch(print, serve, stream) end
     end
+    coroutine.resume(interrupted)       -- it waits no more: the loop ends with the last client
   end)
   system.run()
 end
@@ -115,5 +125,6 @@ spawn.catch(print, function ()
     end
   end
 end)
+ended_by_interrupt()
 
 system.run()

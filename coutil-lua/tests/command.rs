@@ -60,10 +60,12 @@ fn exit_codes_and_usage() {
     assert_eq!(coutil(&["-"], "os.exit(7)").status.code(), Some(7));
     assert!(text(&coutil(&["--help"], "").stdout).starts_with("usage:"));
     let version = if cfg!(feature = "luajit") { "LuaJIT 2.1" } else { coutil_lua::LUA_VERSION };
+    let library = coutil(&["-e", "io.write(require 'coutil'._VERSION)"], "");
     for option in ["--version", "-v"] {
         let output = coutil(&[option], "print 'not run'");
         let version_line = text(&output.stdout);
         assert!(version_line.contains(version) && version_line.ends_with('\n'), "{version_line}");
+        assert!(version_line.starts_with(&format!("{} with ", text(&library.stdout))), "{version_line}");
         assert_eq!(version_line.lines().count(), 1);
     }
     for (args, message) in [

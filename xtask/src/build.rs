@@ -24,7 +24,8 @@ pub(crate) fn target(sh: &Shell) -> PathBuf {
 /// Builds the loadable module. Returns its folder: `coutil.so` and the Lua files.
 pub(crate) fn module(sh: &Shell, version: Version) -> Result<PathBuf> {
     let folder = folder(sh, version);
-    assemble(sh, &library(sh, version, None, true)?, &folder)?;
+    let quiet = quiet(&folder.join("coutil.so"));
+    assemble(sh, &library(sh, version, None, quiet)?, &folder)?;
     Ok(folder)
 }
 
@@ -38,6 +39,11 @@ pub(crate) fn module_for(sh: &Shell, version: Version, target: &str) -> Result<P
 /// The same into any folder, and somebody waits for it.
 pub(crate) fn module_into(sh: &Shell, version: Version, folder: &Path) -> Result<()> {
     assemble(sh, &library(sh, version, None, false)?, folder)
+}
+
+/// Whether cargo is not to tell what it does. The first time it takes minutes, and somebody waits.
+fn quiet(product: &Path) -> bool {
+    product.exists()
 }
 
 /// Builds the library. Returns where cargo has put it.
@@ -92,15 +98,16 @@ pub(crate) fn command(sh: &Shell, version: Version, release: bool) -> Result<Pat
     let features = format!("vendored,prompt,{}", version.feature());
     let (profile, flag): (_, &[&str]) = if release { ("release", &["--release"]) } else { ("debug", &[]) };
     let target_dir = target(sh);
+    let folder = folder(sh, version).join("bin");
+    let command = folder.join(if release { "coutil" } else { "coutil-debug" });
+    let quiet: &[&str] = if quiet(&command) { &["--quiet"] } else { &[] };
     cmd!(
         sh,
-        "cargo build --quiet --locked --package coutil-lua --bin coutil --features {features} --target-dir {target_dir} {flag...}"
+        "cargo build {quiet...} --locked --package coutil-lua --bin coutil --features {features} --target-dir {target_dir} {flag...}"
     )
     .quiet()
     .run()?;
-    let folder = folder(sh, version).join("bin");
     sh.create_dir(&folder)?;
-    let command = folder.join(if release { "coutil" } else { "coutil-debug" });
     install(sh, &target(sh).join(profile).join("coutil"), &command)?;
     Ok(command)
 }

@@ -257,11 +257,10 @@ fn documents(sh: &Shell, third_party: &str) -> Result<Files> {
     for name in ["README.md", "CHANGELOG.md", "LICENSE"] {
         files.insert(name.to_owned(), sh.read_binary_file(name)?);
     }
-    for folder in ["docs", "examples"] {
-        for file in sh.read_dir(folder)? {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.insert(format!("{folder}/{name}"), fs::read(file)?);
-        }
-    }
+    // With their folders, and without what was built in them.
+    let (sources, _) = archive::sources(sh)?;
+    files.extend(
+        sources.into_iter().filter(|(name, _)| name.starts_with("docs/") || name.starts_with("examples/")),
+    );
     Ok(files)
 }

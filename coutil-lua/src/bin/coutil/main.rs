@@ -126,7 +126,12 @@ fn start_prompt(_: &Lua, _: bool) -> Result<bool> {
 /// What this is, and which Lua is in it.
 fn version(bare: bool) -> String {
     let lua = script::lua_version();
-    if bare { lua } else { format!("Coutil {} with {lua}", env!("CARGO_PKG_VERSION")) }
+    if bare { lua } else { format!("{} with {lua}", library_version()) }
+}
+
+/// `_VERSION` of the module `coutil`: scripts ask for that one, and not for the version of the crate.
+fn library_version() -> &'static str {
+    include_str!("../../coutil.lua").split('"').find(|text| text.starts_with("Coutil ")).unwrap_or("Coutil")
 }
 
 /// Writes to standard output, where there is one.
