@@ -86,7 +86,8 @@ fn without_a_poller() {
         order.push(op);
         events.settle(op);
     }
-    assert_eq!(order, [zero, timer]);
+    // The timer is first if it took so long until here.
+    assert!(order == [zero, timer] || order == [timer, zero], "{order:?}");
     drop(files);
 }
 

@@ -40,6 +40,7 @@
 
 mod patience;
 mod pool;
+mod sync;
 mod task;
 mod worker;
 

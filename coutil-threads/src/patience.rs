@@ -3,9 +3,10 @@
 //! To put a thread to sleep and to wake it takes several microseconds of two processors. Where tasks wait for each other across
 //! threads the answer often takes less: then it is cheaper to look for it. Where it is not, this soon gives up.
 
+use crate::sync::thread;
 use std::hint;
 use std::sync::OnceLock;
-use std::thread;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// How long it is looked: about what it costs to sleep and to be woken.
@@ -45,11 +46,18 @@ impl Patience {
 /// Whether others can run meanwhile.
 fn several_processors() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| thread::available_parallelism().is_ok_and(|count| count.get() > 1))
+    *SEVERAL.get_or_init(|| cfg!(loom) || available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
 /// Looks until it came, but not for long. The others may need this processor for it, so it is offered to them.
 pub(crate) fn look(came: impl Fn() -> bool) -> bool {
+    if cfg!(loom) {
+        // A model has no time: another thread goes first.
+        return came() || {
+            thread::yield_now();
+            came()
+        };
+    }
     let start = Instant::now();
     loop {
         for _ in 0..16 {

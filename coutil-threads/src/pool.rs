@@ -1,6 +1,7 @@
 //! Pools, from outside.
 
 use crate::patience::Patience;
+use crate::sync::{AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering};
 use crate::task::{Suspended, Task, stage};
 use slab::Slab;
 use std::collections::VecDeque;
@@ -8,9 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 
 #[derive(Default)]
 pub(crate) struct State {

@@ -1,12 +1,12 @@
 //! Tasks: futures that are their own wakers.
 
 use crate::pool::Inner;
+use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, catch_unwind};
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 pub(crate) type AnyFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -44,13 +44,20 @@ impl Task {
     pub(crate) fn new(pool: Arc<Inner>, key: usize, future: AnyFuture) -> Arc<Self> {
         let this = Arc::new(Self { pool, key, stage: AtomicU8::new(stage::PENDING), body: Mutex::new(None) });
         let waker = Waker::from(Arc::clone(&this));
-        *this.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(Body { future, waker });
+        *this.body() = Some(Body { future, waker });
         this
+    }
+
+    /// Locks the body, for which nobody has to wait.
+    fn body(&self) -> MutexGuard<'_, Option<Body>> {
+        #[cfg(loom)]
+        assert!(self.body.try_lock().is_ok(), "two threads have the same task");
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Polls the future. True if the task has ended; its future is dropped then. A panic is told by the panic hook.
     pub(crate) fn run(&self) -> bool {
-        let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut body = self.body();
         let Some(Body { future, waker }) = body.as_mut() else { return true };
         let ended = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(waker))));
         if !matches!(ended, Ok(Poll::Pending)) {
@@ -64,7 +71,7 @@ impl Task {
 
     /// Drops the future of a task that was taken out of the table.
     pub(crate) fn destroy(&self) {
-        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let body = self.body().take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
     }
 

@@ -2,8 +2,9 @@
 
 use crate::patience;
 use crate::pool::{Inner, State};
+use crate::sync::{MutexGuard, thread};
 use crate::task::{Task, stage};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 impl Inner {
     /// Has a thread for what is pending: an idle one, or a new one if there may be one more.
@@ -18,7 +19,7 @@ impl Inner {
 
     /// Starts a thread. It counts from now on.
     pub(crate) fn start(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
-        let mut builder = std::thread::Builder::new().name(self.name.clone());
+        let mut builder = thread::Builder::new().name(self.name.clone());
         if let Some(size) = self.stack_size {
             builder = builder.stack_size(size);
         }

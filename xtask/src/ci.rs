@@ -49,7 +49,7 @@ fn special(sh: &Shell, name: &str) -> Result<()> {
             cmd!(sh, "cargo test --locked --package {name} --all-features --target-dir target/portable")
                 .run()?;
         }
-        "coutil-channel" => {
+        "coutil-channel" | "coutil-threads" => {
             let _flags = sh.push_env("RUSTFLAGS", "--cfg loom");
             cmd!(sh, "cargo test --locked --package {name} --test loom --release --target-dir target/loom")
                 .run()?;

@@ -10,6 +10,7 @@ mod floor;
 mod links;
 mod lua;
 mod projects;
+mod races;
 mod run;
 mod test;
 
@@ -27,6 +28,7 @@ cargo xtask <command>
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
     build --for LUA --into FOLDER the same, for that interpreter, and into that folder: what `luarocks make` does
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
+    races [--lua V]               the tests in which threads meet, under ThreadSanitizer: needs a nightly compiler with rust-src
     bench [--lua V,…] [--rounds N] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
@@ -77,6 +79,11 @@ fn run_command() -> Result<()> {
             let filter = args.opt_free_from_str()?;
             finish(args)?;
             test::test(&sh, versions, filter)
+        }
+        Some("races") => {
+            let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
+            finish(args)?;
+            races::races(&sh, version)
         }
         Some("bench") => {
             let versions = args.opt_value_from_fn("--lua", Version::list)?;

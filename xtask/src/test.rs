@@ -91,9 +91,9 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
         {
             // Where threads meet, in all orders; likewise.
             let _flags = sh.push_env("RUSTFLAGS", "--cfg loom");
-            let args =
-                ["--package", "coutil-channel", "--test", "loom", "--release", "--target-dir", "target/loom"];
-            total.add(&rust(sh, &args)?);
+            let packages = ["--package", "coutil-channel", "--package", "coutil-threads"];
+            let args = ["--test", "loom", "--release", "--target-dir", "target/loom"];
+            total.add(&rust(sh, &[&packages[..], &args].concat())?);
         }
         total.add(&rust(sh, &["--package", "coutil-lua", "--features", "vendored,prompt,lua54"])?);
     }
@@ -179,6 +179,20 @@ pub(crate) fn installed(sh: &Shell, version: Version, module: Installed) -> Resu
     Ok(())
 }
 
+/// Runs the tests whose file names begin so, with a command in which the library is built in, and which is slow.
+pub(crate) fn slow(
+    sh: &Shell,
+    title: &str,
+    command: PathBuf,
+    begins: &'static [&'static str],
+) -> Result<Count> {
+    let (title, scale) = (title.to_owned(), Some(20));
+    let interpreter = Interpreter { title, command, scale, begins: Some(begins), ..Default::default() };
+    let mut total = Count::default();
+    suite(sh, &interpreter, &None, &mut total)?;
+    Ok(total)
+}
+
 /// What runs the Lua tests.
 #[derive(Clone, Default)]
 struct Interpreter {
@@ -191,6 +205,8 @@ struct Interpreter {
     collector: Option<&'static str>,
     /// By how much the large tests are to be smaller.
     scale: Option<u32>,
+    /// How the names of the files begin that it is to run, if not all.
+    begins: Option<&'static [&'static str]>,
 }
 
 impl Interpreter {
@@ -292,7 +308,11 @@ fn scripts(sh: &Shell, filter: &Option<String>) -> Result<Vec<PathBuf>> {
 fn suite(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, total: &mut Count) -> Result<()> {
     println!("== Lua {}", interpreter.title);
     let begun = Instant::now();
-    let scripts = scripts(sh, filter)?;
+    let mut scripts = scripts(sh, filter)?;
+    if let Some(begins) = interpreter.begins {
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        scripts.retain(|path| begins.iter().any(|begin| name(path).starts_with(begin)));
+    }
     let next = AtomicUsize::new(0);
     let directory = sh.current_dir();
     let work = || {
