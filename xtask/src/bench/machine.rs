@@ -10,7 +10,8 @@ pub(super) fn describe(sh: &Shell) -> Result<Vec<String>> {
     let processors = std::thread::available_parallelism()?;
     let kilobytes = value("/proc/meminfo", "MemTotal").unwrap_or_default();
     let megabytes = kilobytes.strip_suffix(" kB").and_then(|number| number.parse::<u64>().ok());
-    let memory = megabytes.map_or_else(String::new, |number| format!(", {:.1} GiB", number as f64 / 1_048_576.0));
+    let memory =
+        megabytes.map_or_else(String::new, |number| format!(", {:.1} GiB", number as f64 / 1_048_576.0));
     let system = value("/etc/os-release", "PRETTY_NAME").unwrap_or_else(|| std::env::consts::OS.to_owned());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut lines = vec![

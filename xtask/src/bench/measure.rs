@@ -65,7 +65,14 @@ pub(super) struct Runs {
 
 impl Runs {
     fn new(program: &Program<'_>) -> Self {
-        Self { who: program.who, runs: Vec::new(), objects: 0.0, calls: None, peaks: Vec::new(), failure: None }
+        Self {
+            who: program.who,
+            runs: Vec::new(),
+            objects: 0.0,
+            calls: None,
+            peaks: Vec::new(),
+            failure: None,
+        }
     }
 
     /// The number in that column of each run.
@@ -263,7 +270,10 @@ mod tests {
 
     #[test]
     fn lines_of_growth() {
-        assert_eq!(growth_line("event, cancelled, any  1000  244.4 ns"), Some(("event, cancelled, any", 1000.0, 244.4)));
+        assert_eq!(
+            growth_line("event, cancelled, any  1000  244.4 ns"),
+            Some(("event, cancelled, any", 1000.0, 244.4))
+        );
         assert_eq!(growth_line("nothing"), None);
     }
 

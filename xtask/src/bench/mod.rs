@@ -103,14 +103,15 @@ pub(crate) fn bench(sh: &Shell, options: &Options) -> Result<()> {
             entries.push(report::Entry { workload, measured, verdicts });
         }
         sections.push(report::Section { version: lua.version, versions: lua.versions, entries });
+        // After each of them, as somebody may lose patience.
+        if let Some(folder) = &options.folder {
+            let minutes = begun.elapsed().as_secs_f64() / 60.0;
+            let how = report::Circumstances { rounds: options.rounds, load_before: &load_before, minutes };
+            report::write(sh, folder, &sections, &how)?;
+            println!("{}\n", folder.join("results.md").display());
+        }
     }
     score.print();
-    if let Some(folder) = &options.folder {
-        let minutes = begun.elapsed().as_secs_f64() / 60.0;
-        let how = report::Circumstances { rounds: options.rounds, load_before, minutes };
-        report::write(sh, folder, &sections, &how)?;
-        println!("{}", folder.join("results.md").display());
-    }
     if score.failed > 0 {
         bail!("{} programs failed", score.failed);
     }

@@ -119,7 +119,12 @@ pub(super) fn curves(title: &str, curves: &[Curve]) -> String {
         free = y + 15.0;
         put(
             &mut svg,
-            format_args!(r#"<text x="{:.1}" y="{:.1}" style="fill: {color}">{}</text>"#, LEFT + WIDTH + 10.0, y + 4.0, escape(&curve.label)),
+            format_args!(
+                r#"<text x="{:.1}" y="{:.1}" style="fill: {color}">{}</text>"#,
+                LEFT + WIDTH + 10.0,
+                y + 4.0,
+                escape(&curve.label)
+            ),
         );
     }
     svg + "</svg>\n"
@@ -141,10 +146,7 @@ fn put(svg: &mut String, what: std::fmt::Arguments<'_>) {
 }
 
 fn line(svg: &mut String, class: &str, x1: f64, y1: f64, x2: f64, y2: f64) {
-    put(
-        svg,
-        format_args!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#),
-    );
+    put(svg, format_args!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#));
 }
 
 fn text(svg: &mut String, anchor: &str, x: f64, y: f64, text: &str) {
@@ -168,7 +170,11 @@ mod tests {
     fn who_wins_is_seen() {
         let svg = bars("t", &[bar(0.5, Against::Peer), bar(1.2, Against::Peer), bar(1.2, Against::Floor)]);
         let classes: Vec<_> = svg.lines().filter_map(|line| line.strip_prefix("<rect class=\"")).collect();
-        assert!(classes[0].starts_with("ahead") && classes[1].starts_with("behind") && classes[2].starts_with("floor"));
+        assert!(
+            classes[0].starts_with("ahead")
+                && classes[1].starts_with("behind")
+                && classes[2].starts_with("floor")
+        );
         assert!(svg.contains("a &lt; b") && svg.ends_with("</svg>\n"));
     }
 

@@ -94,7 +94,8 @@ fn pair(line: &Line) {
 }
 
 fn curve(curve: &Curve) {
-    let points: String = curve.points.iter().map(|(size, time)| format!(" {time:>8.0} ns ({size})")).collect();
+    let points: String =
+        curve.points.iter().map(|(size, time)| format!(" {time:>8.0} ns ({size})")).collect();
     println!("    {:<40}{points}", curve.title);
 }
 

@@ -53,11 +53,17 @@ impl Interpreter {
             build::plain(sh, version)?;
         }
         let mut this = Self { version, command, args, folder, peers: Vec::new(), versions: Vec::new() };
-        this.versions.push(this.ask(&["-e", "print(type(jit) == 'table' and jit.version or _VERSION)"])?);
+        // Lua 5.1 writes it to its standard error.
+        let said = Command::new(&this.command).args(&this.args).arg("-v").output()?;
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        this.versions
+            .push(said.split("Copyright").next().unwrap_or_default().trim_end_matches([' ', '-']).to_owned());
         for peer in PEERS {
             if let Ok(version) = this.ask(&["bench/peers/load.lua", peer]) {
                 this.peers.push(peer);
-                this.versions.push(format!("{peer} {version}"));
+                let number = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+                this.versions.push(format!("{peer} {number}"));
             }
         }
         Ok(Some(this))

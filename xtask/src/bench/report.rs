@@ -29,14 +29,14 @@ pub(super) struct Section {
 }
 
 /// How it was measured.
-pub(super) struct Circumstances {
+pub(super) struct Circumstances<'a> {
     pub(super) rounds: usize,
-    pub(super) load_before: String,
+    pub(super) load_before: &'a str,
     pub(super) minutes: f64,
 }
 
 /// Writes `results.md`, and for each section its plots.
-pub(super) fn write(sh: &Shell, folder: &Path, sections: &[Section], how: &Circumstances) -> Result<()> {
+pub(super) fn write(sh: &Shell, folder: &Path, sections: &[Section], how: &Circumstances<'_>) -> Result<()> {
     sh.create_dir(folder)?;
     let mut page = String::from("# Results of the benchmarks\n\n");
     page += "`cargo xtask bench --write` has written this page. [Benchmarks](../benchmarks.md) says what the workloads are and how to read it.\n\n";
@@ -45,7 +45,10 @@ pub(super) fn write(sh: &Shell, folder: &Path, sections: &[Section], how: &Circu
     }
     page += &format!(
         "- {} rounds, in {:.0} minutes; load {} at the start, {} at the end: what is above the number of processors had to wait\n",
-        how.rounds, how.minutes, how.load_before, machine::load()
+        how.rounds,
+        how.minutes,
+        how.load_before,
+        machine::load()
     );
     for section in sections {
         let name = section.version.name();
@@ -60,12 +63,15 @@ pub(super) fn write(sh: &Shell, folder: &Path, sections: &[Section], how: &Circu
         page += &tables(section);
         for entry in &section.entries {
             let Measured::Growth(Ok(curves)) = &entry.measured else { continue };
-            let lines: Vec<plot::Curve> =
-                curves.iter().map(|curve| plot::Curve { label: curve.title.clone(), points: curve.points.clone() }).collect();
+            let lines: Vec<plot::Curve> = curves
+                .iter()
+                .map(|curve| plot::Curve { label: curve.title.clone(), points: curve.points.clone() })
+                .collect();
             let title = format!("{}: an operation, by how many others wait", section.version.title());
             sh.write_file(folder.join(format!("growth-{name}.svg")), plot::curves(&title, &lines))?;
             page += &format!("\n### How cost grows on {}\n\n", section.version.title());
-            page += &format!("![Nanoseconds of each operation, as in the table below.](growth-{name}.svg)\n\n");
+            page +=
+                &format!("![Nanoseconds of each operation, as in the table below.](growth-{name}.svg)\n\n");
             page += &growth(curves, &entry.verdicts);
         }
     }
@@ -90,8 +96,14 @@ fn tables(section: &Section) -> String {
                 }
             }
             Measured::Growth(Ok(_)) => {}
-            Measured::Pair(Err(failure)) | Measured::Instructions(Err(failure)) | Measured::Growth(Err(failure)) => {
-                workloads += &format!("| `{}` | failed: {} | | | | | | |\n", entry.workload.name, failure.replace('\n', " "));
+            Measured::Pair(Err(failure))
+            | Measured::Instructions(Err(failure))
+            | Measured::Growth(Err(failure)) => {
+                workloads += &format!(
+                    "| `{}` | failed: {} | | | | | | |\n",
+                    entry.workload.name,
+                    failure.replace('\n', " ")
+                );
             }
             measured => workloads += &rows(entry, measured.runs()),
         }
@@ -110,7 +122,8 @@ fn tables(section: &Section) -> String {
 }
 
 fn pair(line: &Line, verdicts: &[Verdict]) -> String {
-    let verdict = verdicts.iter().find(|verdict| verdict.target.strip_suffix(" to the bare pair") == Some(&line.title));
+    let verdict =
+        verdicts.iter().find(|verdict| verdict.target.strip_suffix(" to the bare pair") == Some(&line.title));
     format!(
         "| {} | {} ns | {} | {} |\n",
         line.title,
@@ -123,14 +136,20 @@ fn pair(line: &Line, verdicts: &[Verdict]) -> String {
 /// The first one is the bare pair.
 fn instructions(count: &Count, all: &[Count]) -> String {
     let bare = all.first().map_or(1.0, |bare| bare.instructions);
-    format!("| {} | {:.0} instructions | {:.2} | | |\n", count.title, count.instructions, count.instructions / bare)
+    format!(
+        "| {} | {:.0} instructions | {:.2} | | |\n",
+        count.title,
+        count.instructions,
+        count.instructions / bare
+    )
 }
 
 /// One row for each program that ours is compared with, and for each target that has none.
 fn rows(entry: &Entry, runs: &[Runs]) -> String {
     let Some((ours, theirs)) = runs.split_first() else { return String::new() };
     let mut first = true;
-    let mut head = || if std::mem::take(&mut first) { format!("`{}`", entry.workload.name) } else { String::new() };
+    let mut head =
+        || if std::mem::take(&mut first) { format!("`{}`", entry.workload.name) } else { String::new() };
     let mut text = String::new();
     for their in theirs {
         let (value, range) = compared(entry, ours, their);
@@ -155,11 +174,19 @@ fn rows(entry: &Entry, runs: &[Runs]) -> String {
     let alone = entry.verdicts.iter().filter(|verdict| !verdict.target.contains(" to "));
     for verdict in alone.chain(entry.verdicts.iter().filter(|verdict| verdict.target == "two to one")) {
         let value = number(verdict.value, 2);
-        writeln!(text, "| {} | {} | {} | | {value} | {} | | |", head(), each(entry, ours), verdict.target, judged(Some(verdict)))
-            .expect("a string takes everything");
+        writeln!(
+            text,
+            "| {} | {} | {} | | {value} | {} | | |",
+            head(),
+            each(entry, ours),
+            verdict.target,
+            judged(Some(verdict))
+        )
+        .expect("a string takes everything");
     }
     if let Some(failure) = &ours.failure {
-        writeln!(text, "| {} | failed: {} | | | | | | | |", head(), failure.replace('\n', " ")).expect("a string takes everything");
+        writeln!(text, "| {} | failed: {} | | | | | | | |", head(), failure.replace('\n', " "))
+            .expect("a string takes everything");
     }
     text
 }
@@ -245,12 +272,22 @@ fn bars(entry: &Entry) -> Vec<Bar> {
 }
 
 fn growth(curves: &[Curve], verdicts: &[Verdict]) -> String {
-    let mut text = String::from("| operation | others: ns each | | | grows by | at most | |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n");
+    let mut text = String::from(
+        "| operation | others: ns each | | | grows by | at most | |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n",
+    );
     for curve in curves {
-        let cells: Vec<String> = curve.points.iter().map(|(size, time)| format!("{size}: {time:.0}")).collect();
+        let cells: Vec<String> =
+            curve.points.iter().map(|(size, time)| format!("{size}: {time:.0}")).collect();
         let verdict = verdicts.iter().find(|verdict| verdict.target == curve.title);
-        writeln!(text, "| {} | {} | {} | {} |", curve.title, cells.join(" | "), number(curve.growth(), 2), judged(verdict))
-            .expect("a string takes everything");
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            curve.title,
+            cells.join(" | "),
+            number(curve.growth(), 2),
+            judged(verdict)
+        )
+        .expect("a string takes everything");
     }
     text
 }
