@@ -3,10 +3,14 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-const MODULES: &str = r#"
+/// Of the traces, for their names.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+const PRIMITIVES: &str = r#"
     for _, name in ipairs {
-        "event", "queued", "mutex", "promise", "spawn", "memory", "channel", "coroutine", "threads", "system",
+        "event", "queued", "mutex", "promise", "spawn", "memory", "channel", "coroutine", "threads",
     } do
         require("coutil." .. name)
     end
@@ -14,7 +18,11 @@ const MODULES: &str = r#"
 
 /// The system calls between the lines `begin` and `end` that a script writes to its standard error; `None` if strace cannot trace here.
 fn calls(script: &str) -> Option<Vec<String>> {
-    let file = std::env::temp_dir().join(format!("coutil-startup-{}-{}", std::process::id(), script.len()));
+    let file = std::env::temp_dir().join(format!(
+        "coutil-startup-{}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    ));
     let script = format!("io.stderr:write 'begin'\n{script}\nio.stderr:write 'end'");
     let traced = Command::new("strace")
         .args(["-f", "-qq", "-o"])
@@ -57,12 +65,28 @@ fn assert_free(calls: &[String]) {
     assert!(others.is_empty(), "{others:#?}");
 }
 
-/// Loading all modules starts no thread, makes no descriptor and opens no file: it only takes memory.
+/// Loading starts no thread, makes no descriptor and opens no file: it only takes memory.
 #[test]
 fn loading_the_modules_only_takes_memory() {
-    if let Some(calls) = calls(MODULES) {
+    if let Some(calls) = calls(PRIMITIVES) {
         assert_free(&calls);
     }
+}
+
+/// `coutil.system` has the standard streams as values. So it looks at what they are, and has copies of them; it starts no thread, makes no
+/// poller, and opens nothing else.
+#[test]
+fn loading_the_system_only_copies_the_standard_streams() {
+    let Some(mut calls) = calls("require 'coutil.system'") else { return };
+    calls.retain(|call| {
+        let name = call.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let looks = ["ioctl(", "fstat(", "newfstatat(", "fcntl(", "readlink("]
+            .iter()
+            .any(|look| name.starts_with(look));
+        let copies = name.starts_with("open") && name.contains("\"/proc/self/fd/");
+        !looks && !copies
+    });
+    assert_free(&calls);
 }
 
 /// Neither does what has no need of the operating system: events, promises, mutexes, memory, channels within the state.
@@ -108,7 +132,7 @@ fn what_needs_the_system_takes_it_then() {
     }
     let file = r#"
         local system = require "coutil.system"
-        coroutine.wrap(function () assert(system.openfile("/dev/null", "~" and "", "r")) end)()
+        coroutine.wrap(function () assert(system.openfile("/dev/null", "r")) end)()
         system.run()
     "#;
     if let Some(calls) = calls(file) {
