@@ -156,7 +156,7 @@ pub(super) fn measure(
             Measured::Growth(growth(&programs[0], sizes).map_err(|error| format!("{error:#}")))
         }
         Kind::Startup { times } => Measured::Startup(alternate(&programs, rounds, |program| {
-            Ok((vec![program.milliseconds(times)?, 1.0], None))
+            Ok((vec![program.median(times)?, 1.0], None))
         })),
     })
 }

@@ -28,7 +28,8 @@ pub(super) enum Kind {
     Instructions { counts: (u32, u32) },
     /// The script prints lines `TITLE  SIZE  N ns` for the size that is its argument.
     Growth { sizes: &'static [u32] },
-    /// The script does nothing but load the library. Milliseconds of whole programs, of so many one after the other the median.
+    /// The script loads the library, and prints how many milliseconds of processor time the process has taken by then. Against it
+    /// `bench/bare.lua`. The median of so many, one after the other.
     Startup { times: u32 },
 }
 
@@ -89,7 +90,7 @@ pub(super) const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "startup",
-        title: "a program that only loads the library",
+        title: "processor time until the first line of a program that loads the library",
         kind: Kind::Startup { times: 20 },
         targets: &[Target::Startup { limit: 1.0 }],
     },
