@@ -1,6 +1,7 @@
 -- How cost grows: what an operation takes while so many others wait, or stand in a queue. Prints a line `TITLE  SIZE  NS ns` for each: processor
 -- time, the least of five. The collector stands still meanwhile: what a collection takes grows with what lives, in any program.
--- Arguments: the size, and a part of the titles of those that are to run.
+-- `bare coroutine` has nothing of the library: what the caches make of so many coroutines.
+-- Arguments: the size, a part of the titles of those that are to run, and how many operations are measured at a time.
 local channel = require "coutil.channel"
 local event = require "coutil.event"
 local memory = require "coutil.memory"
@@ -13,7 +14,7 @@ local size = tonumber(arg and arg[1]) or 1000
 local only = arg and arg[2] or ""
 local clock, resume = os.clock, coroutine.resume
 local await, emitone, suspend = event.await, event.emitone, system.suspend
-local operations = 20000
+local operations = tonumber(arg and arg[3]) or 20000
 
 local function start (f, ...)
   local co = coroutine.create(f)
@@ -141,6 +142,10 @@ local function cancellations (title, wait)
   end
 end
 
+cancellations("bare coroutine", function ()
+  local yield = coroutine.yield
+  while yield() == "cancelled" do end
+end)
 cancellations("event, cancelled", function (one) while await(one) == "cancelled" do end end)
 cancellations("timer, cancelled", function () while suspend(3600) == "cancelled" do end end)
 cancellations("channel, cancelled", function ()

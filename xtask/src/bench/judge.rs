@@ -53,6 +53,7 @@ impl Target {
         match (self, measured) {
             (Self::Growth { limit }, Measured::Growth(Ok(curves))) => curves
                 .iter()
+                .filter(|curve| !curve.title.starts_with("bare"))
                 .map(|curve| Verdict {
                     target: curve.title.clone(),
                     limit: *limit,
