@@ -201,7 +201,13 @@ fn column(kind: &Kind) -> usize {
 }
 
 fn compared(entry: &Entry, ours: &Runs, theirs: &Runs) -> (Option<f64>, Option<(f64, f64)>) {
-    ours.ratio(theirs, column(&entry.workload.kind))
+    let (value, range) = ours.ratio(theirs, column(&entry.workload.kind));
+    if !matches!(entry.workload.kind, Kind::Memory { .. }) {
+        return (value, range);
+    }
+    // Of each object: a peer may have had fewer of them.
+    let scale = theirs.objects / ours.objects;
+    (value.map(|value| value * scale), range.map(|(least, most)| (least * scale, most * scale)))
 }
 
 /// What one of it takes.
