@@ -29,8 +29,9 @@ cargo xtask <command>
     build --for LUA --into FOLDER the same, for that interpreter, and into that folder: what `luarocks make` does
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
     races [--lua V]               the tests in which threads meet, under ThreadSanitizer: needs a nightly compiler with rust-src
-    bench [--lua V,…] [--rounds N] [NAME…]
-                                  the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default
+    bench [--lua V,…] [--rounds N] [--write | --into FOLDER] [NAME…]
+                                  the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default;
+                                  writes a page with plots: into docs/benchmarks, or that folder
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
                                   rocks, archives and checksums of a release, in dist/, of all versions by default; installs and tests them
@@ -88,13 +89,21 @@ fn run_command() -> Result<()> {
         Some("bench") => {
             let versions = args.opt_value_from_fn("--lua", Version::list)?;
             let rounds = args.opt_value_from_str::<_, usize>("--rounds")?.unwrap_or(7).max(1);
+            let write = args.contains("--write");
+            let into = args.opt_value_from_str::<_, String>("--into")?;
+            let folder = match into {
+                Some(folder) => Some(invoked_from.join(folder)),
+                None => write.then(|| sh.current_dir().join("docs/benchmarks")),
+            };
             let mut names = Vec::new();
             while let Some(name) = args.opt_free_from_str()? {
                 names.push(name);
             }
             finish(args)?;
-            let versions = versions.unwrap_or(vec![Version::Lua54, Version::Jit]);
-            bench::bench(&sh, &bench::Options { versions, rounds, names })
+            if write && !names.is_empty() {
+                bail!("the page has all workloads: `--into FOLDER` writes one with some of them");
+            }
+            bench::bench(&sh, &bench::Options { versions, rounds, names, folder })
         }
         // For `bench`, in a process of its own.
         Some("floor") => floor::floor(&args.free_from_str::<String>()?, args.free_from_str()?),

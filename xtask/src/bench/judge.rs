@@ -1,7 +1,7 @@
 //! Compares what was measured with the targets.
 
 use super::measure::{Line, Measured, Runs};
-use super::program::{FLOOR, PROCESSES};
+use super::program::{BARE, FLOOR, PROCESSES};
 use super::rows::{Target, Workload};
 use super::statistics::{median, range};
 use crate::lua::Version;
@@ -20,15 +20,15 @@ pub(super) struct Verdict {
 
 /// The verdicts on the targets of a workload.
 pub(super) fn judge(workload: &Workload, version: Version, measured: &Measured) -> Vec<Verdict> {
-    workload.targets.iter().map(|target| target.judge(version, measured)).collect()
+    workload.targets.iter().flat_map(|target| target.judge(version, measured)).collect()
 }
 
 impl Measured {
     /// What the programs gave; ours are the first.
     pub(super) fn runs(&self) -> &[Runs] {
         match self {
-            Self::Race(runs) | Self::Memory(runs) | Self::Split(runs) => runs,
-            Self::Pair(_) => &[],
+            Self::Race(runs) | Self::Memory(runs) | Self::Split(runs) | Self::Startup(runs) => runs,
+            Self::Pair(_) | Self::Instructions(_) | Self::Growth(_) => &[],
         }
     }
 
@@ -49,7 +49,24 @@ impl Measured {
 }
 
 impl Target {
-    fn judge(&self, version: Version, measured: &Measured) -> Verdict {
+    fn judge(&self, version: Version, measured: &Measured) -> Vec<Verdict> {
+        match (self, measured) {
+            (Self::Growth { limit }, Measured::Growth(Ok(curves))) => curves
+                .iter()
+                .filter(|curve| !curve.title.starts_with("bare"))
+                .map(|curve| Verdict {
+                    target: curve.title.clone(),
+                    limit: *limit,
+                    value: curve.growth(),
+                    range: None,
+                    floor: None,
+                })
+                .collect(),
+            _ => vec![self.one(version, measured)],
+        }
+    }
+
+    fn one(&self, version: Version, measured: &Measured) -> Verdict {
         let new = |target: String, limit| Verdict { target, limit, value: None, range: None, floor: None };
         match *self {
             Self::Pair { line: title, limit, old } => {
@@ -84,6 +101,17 @@ impl Target {
             Self::Split { limit } => {
                 let (value, range) = measured.ratio(PROCESSES, 2);
                 Verdict { value, range, ..new("two to one, to that of processes".to_owned(), limit) }
+            }
+            Self::Twice { limit } => {
+                let value = measured.runs().first().and_then(|ours| ours.median(2));
+                Verdict { value, ..new("two to one".to_owned(), limit) }
+            }
+            Self::Growth { limit } => new("growth".to_owned(), limit),
+            Self::Startup { limit } => {
+                let ours = measured.runs().first().and_then(|ours| ours.median(0));
+                let bare = measured.of(BARE).and_then(|bare| bare.median(0));
+                let value = ours.zip(bare).map(|(ours, bare)| ours - bare);
+                Verdict { value, ..new("milliseconds more than bare Lua".to_owned(), limit) }
             }
         }
     }

@@ -15,6 +15,31 @@ pub(super) enum Measured {
     Memory(Vec<Runs>),
     /// Seconds by one thread, seconds by two, their ratio.
     Split(Vec<Runs>),
+    /// Instructions, of each primitive.
+    Instructions(Result<Vec<Count>, String>),
+    Growth(Result<Vec<Curve>, String>),
+    /// Milliseconds.
+    Startup(Vec<Runs>),
+}
+
+/// The instructions of a primitive.
+pub(super) struct Count {
+    pub(super) title: String,
+    pub(super) instructions: f64,
+}
+
+/// What an operation takes, by how many others there are.
+pub(super) struct Curve {
+    pub(super) title: String,
+    /// The number, and nanoseconds.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    /// By how much it grows, from the first point to the last.
+    pub(super) fn growth(&self) -> Option<f64> {
+        Some(self.points.last()?.1 / self.points.first()?.1)
+    }
 }
 
 /// Something that a script has compared with a bare pair by itself.
@@ -33,12 +58,21 @@ pub(super) struct Runs {
     pub(super) objects: f64,
     /// System calls for each of those.
     pub(super) calls: Option<f64>,
+    /// The most memory of each run, in kilobytes.
+    peaks: Vec<f64>,
     pub(super) failure: Option<String>,
 }
 
 impl Runs {
     fn new(program: &Program<'_>) -> Self {
-        Self { who: program.who, runs: Vec::new(), objects: 0.0, calls: None, failure: None }
+        Self {
+            who: program.who,
+            runs: Vec::new(),
+            objects: 0.0,
+            calls: None,
+            peaks: Vec::new(),
+            failure: None,
+        }
     }
 
     /// The number in that column of each run.
@@ -51,6 +85,11 @@ impl Runs {
         median(&self.column(column)).filter(|_| self.failure.is_none())
     }
 
+    /// The median of the most memory of the runs, in kilobytes.
+    pub(super) fn peak(&self) -> Option<f64> {
+        median(&self.peaks).filter(|_| self.failure.is_none())
+    }
+
     /// The ratio of the medians in that column, to those of a peer, and the range of the ratios of each round.
     pub(super) fn ratio(&self, theirs: &Self, at: usize) -> (Option<f64>, Option<(f64, f64)>) {
         let ratio = self.median(at).zip(theirs.median(at)).map(|(ours, theirs)| ours / theirs);
@@ -60,9 +99,10 @@ impl Runs {
     }
 
     /// Keeps what a run gave, or why it failed.
-    fn keep(&mut self, numbers: Result<Vec<f64>>) {
+    fn keep(&mut self, numbers: Result<(Vec<f64>, Option<f64>)>) {
         match numbers {
-            Ok(mut numbers) => {
+            Ok((mut numbers, peak)) => {
+                self.peaks.extend(peak);
                 self.objects = numbers.pop().unwrap_or_default();
                 self.runs.push(numbers);
             }
@@ -71,19 +111,25 @@ impl Runs {
     }
 }
 
+/// What can be counted here.
+pub(super) struct Tools {
+    pub(super) strace: bool,
+    pub(super) callgrind: bool,
+}
+
 /// Runs the programs of a workload.
 pub(super) fn measure(
     workload: &Workload,
     lua: &Interpreter,
     rounds: usize,
-    strace: bool,
+    tools: &Tools,
 ) -> Result<Measured> {
     let programs = lua.programs(workload)?;
     Ok(match workload.kind {
         Kind::Pair => Measured::Pair(pair(&programs[0]).map_err(|error| format!("{error:#}"))),
         Kind::Race { counts, calls } => {
             let mut runs = alternate(&programs, rounds, |program| program.run(counts));
-            let calls = calls.filter(|_| strace);
+            let calls = calls.filter(|_| tools.strace);
             for (program, runs) in programs.iter().zip(&mut runs) {
                 if let (Some(counts), None) = (calls, &runs.failure) {
                     match program.calls(counts) {
@@ -99,6 +145,19 @@ pub(super) fn measure(
             Measured::Memory(alternate(&programs, rounds.min(3), |program| program.run(counts)))
         }
         Kind::Split { work } => Measured::Split(alternate(&programs, rounds, |program| split(program, work))),
+        Kind::Twice { work, job } => {
+            Measured::Split(alternate(&programs, rounds, |program| twice(program, work, job)))
+        }
+        Kind::Instructions { .. } if !tools.callgrind => Measured::Instructions(Ok(Vec::new())),
+        Kind::Instructions { counts } => {
+            Measured::Instructions(instructions(&programs[0], counts).map_err(|error| format!("{error:#}")))
+        }
+        Kind::Growth { sizes } => {
+            Measured::Growth(growth(&programs[0], sizes).map_err(|error| format!("{error:#}")))
+        }
+        Kind::Startup { times } => Measured::Startup(alternate(&programs, rounds, |program| {
+            Ok((vec![program.median(times)?, 1.0], None))
+        })),
     })
 }
 
@@ -106,7 +165,7 @@ pub(super) fn measure(
 fn alternate(
     programs: &[Program<'_>],
     rounds: usize,
-    run: impl Fn(&Program<'_>) -> Result<Vec<f64>>,
+    run: impl Fn(&Program<'_>) -> Result<(Vec<f64>, Option<f64>)>,
 ) -> Vec<Runs> {
     let mut all: Vec<Runs> = programs.iter().map(Runs::new).collect();
     for _ in 0..rounds {
@@ -123,7 +182,7 @@ fn alternate(
 fn pair(program: &Program<'_>) -> Result<Vec<Line>> {
     let mut lines: Vec<Line> = Vec::new();
     for _ in 0..3 {
-        for (title, time, ratio) in program.text()?.lines().filter_map(pair_line) {
+        for (title, time, ratio) in program.text(&[])?.lines().filter_map(pair_line) {
             match lines.iter_mut().find(|line| line.title == title) {
                 Some(line) => {
                     line.times.push(time);
@@ -137,13 +196,55 @@ fn pair(program: &Program<'_>) -> Result<Vec<Line>> {
 }
 
 /// The same work by one thread, and by two: or by one process, and by two.
-fn split(program: &Program<'_>, work: u32) -> Result<Vec<f64>> {
+fn split(program: &Program<'_>, work: u32) -> Result<(Vec<f64>, Option<f64>)> {
     let (one, two) = if program.who == PROCESSES {
         (program.time(1, &[work])?, program.time(2, &[work / 2])?)
     } else {
         (program.time(1, &[work, 1])?, program.time(1, &[work, 2])?)
     };
-    Ok(vec![one, two, two / one, 1.0])
+    Ok((vec![one, two, two / one, 1.0], None))
+}
+
+/// Some work by one thread, and twice as much by two: or by one process, and by two.
+fn twice(program: &Program<'_>, work: u32, job: u32) -> Result<(Vec<f64>, Option<f64>)> {
+    let (one, two) = if program.who == PROCESSES {
+        (program.time(1, &[job])?, program.time(2, &[job])?)
+    } else {
+        (program.time(1, &[work, 1])?, program.time(1, &[work, 2])?)
+    };
+    Ok((vec![one, two, two / one, 1.0], None))
+}
+
+/// Counts twice: what a program does once cancels out.
+fn instructions(program: &Program<'_>, counts: (u32, u32)) -> Result<Vec<Count>> {
+    let names = program.text(&[])?;
+    let count = |name: &str| {
+        let more = program.instructions(name, counts.1)? - program.instructions(name, counts.0)?;
+        Ok(Count { title: name.to_owned(), instructions: more / f64::from(counts.1 - counts.0) })
+    };
+    names.lines().map(count).collect()
+}
+
+/// One program for each size.
+fn growth(program: &Program<'_>, sizes: &[u32]) -> Result<Vec<Curve>> {
+    let mut curves: Vec<Curve> = Vec::new();
+    for &size in sizes {
+        for (title, size, time) in program.text(&[size])?.lines().filter_map(growth_line) {
+            match curves.iter_mut().find(|curve| curve.title == title) {
+                Some(curve) => curve.points.push((size, time)),
+                None => curves.push(Curve { title: title.to_owned(), points: vec![(size, time)] }),
+            }
+        }
+    }
+    Ok(curves)
+}
+
+/// `TITLE  SIZE  N ns`
+fn growth_line(line: &str) -> Option<(&str, f64, f64)> {
+    let mut parts = line.trim_end().rsplitn(3, "  ");
+    let time = parts.next()?.strip_suffix(" ns")?.parse().ok()?;
+    let size = parts.next()?.parse().ok()?;
+    Some((parts.next()?, size, time))
 }
 
 /// `TITLE N ns RATIO`
@@ -167,9 +268,24 @@ mod tests {
         assert_eq!(pair_line(""), None);
     }
 
+    #[test]
+    fn lines_of_growth() {
+        assert_eq!(
+            growth_line("event, cancelled, any  1000  244.4 ns"),
+            Some(("event, cancelled, any", 1000.0, 244.4))
+        );
+        assert_eq!(growth_line("nothing"), None);
+    }
+
+    #[test]
+    fn what_grows() {
+        let curve = Curve { title: String::new(), points: vec![(10.0, 2.0), (1000.0, 9.0), (1e5, 3.0)] };
+        assert_eq!(curve.growth(), Some(1.5));
+    }
+
     fn runs(runs: &[[f64; 2]]) -> Runs {
         let runs = runs.iter().map(|run| run.to_vec()).collect();
-        Runs { who: "", runs, objects: 1.0, calls: None, failure: None }
+        Runs { who: "", runs, objects: 1.0, calls: None, peaks: Vec::new(), failure: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Writes tables and verdicts.
 
 use super::judge::Verdict;
-use super::measure::{Line, Measured, Runs};
+use super::measure::{Curve, Line, Measured, Runs};
 use super::program::Interpreter;
 use super::rows::Workload;
 use super::statistics::median;
@@ -9,9 +9,9 @@ use super::statistics::median;
 /// How many targets were met, and how many programs did not work.
 #[derive(Default)]
 pub(super) struct Score {
-    met: u32,
-    missed: u32,
-    unknown: u32,
+    pub(super) met: u32,
+    pub(super) missed: u32,
+    pub(super) unknown: u32,
     pub(super) failed: u32,
 }
 
@@ -73,6 +73,17 @@ pub(super) fn table(measured: &Measured, score: &mut Score) {
             heading(&["by one", "by two", "ratio"]);
             rows(runs, score, |runs| (0..3).map(|column| number(runs.median(column), 3)).collect());
         }
+        Measured::Startup(runs) => {
+            heading(&["ms"]);
+            rows(runs, score, |runs| vec![number(runs.median(0), 2)]);
+        }
+        Measured::Instructions(Ok(counts)) => {
+            for count in counts {
+                println!("    {:<28} {:>8.0}", count.title, count.instructions);
+            }
+        }
+        Measured::Growth(Ok(curves)) => curves.iter().for_each(curve),
+        Measured::Instructions(Err(failure)) | Measured::Growth(Err(failure)) => score.failure("", failure),
     }
 }
 
@@ -80,6 +91,12 @@ fn pair(line: &Line) {
     let time = median(&line.times).unwrap_or_default();
     let ratio = median(&line.ratios).unwrap_or_default();
     println!("    {:<28} {time:>8.1} ns  {ratio:>6.2}", line.title);
+}
+
+fn curve(curve: &Curve) {
+    let points: String =
+        curve.points.iter().map(|(size, time)| format!(" {time:>8.0} ns ({size})")).collect();
+    println!("    {:<40}{points}", curve.title);
 }
 
 fn heading(columns: &[&str]) {

@@ -1,6 +1,7 @@
 //! What is run for a workload: an interpreter with a script, mostly.
 
 use super::rows::{Kind, Workload};
+use super::statistics::median;
 use crate::build;
 use crate::floor;
 use crate::lua::Version;
@@ -23,6 +24,9 @@ pub(super) const PLAIN: &str = "plain Rust";
 /// Interpreters that have nothing to do with each other, one for each part of a job.
 pub(super) const PROCESSES: &str = "processes";
 
+/// The interpreter with nothing loaded.
+pub(super) const BARE: &str = "bare Lua";
+
 /// Whose programs lie in `bench/peers/`, by the names of their modules.
 const PEERS: &[&str] = &["luv", "cqueues", "copas"];
 
@@ -36,6 +40,8 @@ pub(super) struct Interpreter {
     args: Vec<String>,
     folder: PathBuf,
     pub(super) peers: Vec<&'static str>,
+    /// What it says of its version, and the peers of theirs.
+    pub(super) versions: Vec<String>,
 }
 
 impl Interpreter {
@@ -46,8 +52,20 @@ impl Interpreter {
         if workloads.iter().any(|workload| Path::new(&peer_script("plain", workload.name)).exists()) {
             build::plain(sh, version)?;
         }
-        let mut this = Self { version, command, args, folder, peers: Vec::new() };
-        this.peers = PEERS.iter().copied().filter(|peer| this.loads(peer)).collect();
+        let mut this = Self { version, command, args, folder, peers: Vec::new(), versions: Vec::new() };
+        // Lua 5.1 writes it to its standard error.
+        let said = Command::new(&this.command).args(&this.args).arg("-v").output()?;
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        this.versions
+            .push(said.split("Copyright").next().unwrap_or_default().trim_end_matches([' ', '-']).to_owned());
+        for peer in PEERS {
+            if let Ok(version) = this.ask(&["bench/peers/load.lua", peer]) {
+                this.peers.push(peer);
+                let number = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+                this.versions.push(format!("{peer} {number}"));
+            }
+        }
         Ok(Some(this))
     }
 
@@ -56,11 +74,11 @@ impl Interpreter {
         PEERS.iter().copied().filter(|peer| !self.peers.contains(peer)).collect()
     }
 
-    /// Whether a module of this name is installed for it.
-    fn loads(&self, module: &str) -> bool {
+    /// What it writes.
+    fn ask(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.command);
-        command.args(&self.args).arg("bench/peers/load.lua").arg(module);
-        output(clean(&mut command)).is_ok()
+        command.args(&self.args).args(args);
+        Ok(output(clean(&mut command))?.text.trim().to_owned())
     }
 
     /// The programs for a workload: ours, then those of the peers, then what has no library.
@@ -69,7 +87,11 @@ impl Interpreter {
         let mut programs = vec![self.script(OURS, format!("bench/{name}.lua"))];
         match workload.kind {
             Kind::Pair => return Ok(programs),
-            Kind::Split { .. } => programs.push(self.script(PROCESSES, "bench/job.lua".to_owned())),
+            Kind::Instructions { .. } | Kind::Growth { .. } => return Ok(programs),
+            Kind::Split { .. } | Kind::Twice { .. } => {
+                programs.push(self.script(PROCESSES, "bench/job.lua".to_owned()));
+            }
+            Kind::Startup { .. } => programs.push(self.script(BARE, "bench/bare.lua".to_owned())),
             Kind::Race { .. } | Kind::Memory { .. } => {}
         }
         let peers = self.peers.iter().map(|peer| (*peer, *peer)).chain([("plain", PLAIN)]);
@@ -125,14 +147,47 @@ impl Program<'_> {
         command
     }
 
-    /// Runs it without arguments; what it writes.
-    pub(super) fn text(&self) -> Result<String> {
-        output(&mut self.command(&[], &[]))
+    /// Runs it; what it writes.
+    pub(super) fn text(&self, args: &[u32]) -> Result<String> {
+        Ok(output(&mut self.command(&[], args))?.text)
     }
 
-    /// Runs it; the numbers that it prints.
-    pub(super) fn run(&self, counts: u32) -> Result<Vec<f64>> {
-        numbers(&output(&mut self.command(&[], &[counts]))?)
+    /// Runs it; the numbers that it prints, and the most memory that it had.
+    pub(super) fn run(&self, counts: u32) -> Result<(Vec<f64>, Option<f64>)> {
+        let output = output(&mut self.command(&[], &[counts]))?;
+        Ok((numbers(&output.text)?, output.peak))
+    }
+
+    /// Runs it so many times, one after the other. The median of the first number that it prints.
+    pub(super) fn median(&self, times: u32) -> Result<f64> {
+        let mut firsts = Vec::new();
+        for _ in 0..times {
+            let numbers = numbers(&self.text(&[])?)?;
+            firsts.push(*numbers.first().context("it printed nothing")?);
+        }
+        median(&firsts).context("it ran")
+    }
+
+    /// The instructions of a run with a name and a number, in the process; not those of the kernel.
+    pub(super) fn instructions(&self, name: &str, count: u32) -> Result<f64> {
+        let file = self.lua.folder.join("callgrind.txt");
+        let mut log = std::ffi::OsString::from("--log-file=");
+        log.push(&file);
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(log);
+        let script = self.command(&[], &[]);
+        command.arg(script.get_program()).args(script.get_args()).arg(name).arg(count.to_string());
+        clean(&mut command);
+        for (name, value) in script.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        output(&mut command)?;
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::remove_file(&file)?;
+        let line = text.lines().find_map(|line| line.split_once("Collected : "));
+        Ok(line.context("callgrind gave no total")?.1.trim().parse()?)
     }
 
     /// Runs it so many times at once. The seconds until all have ended.
@@ -159,7 +214,7 @@ impl Program<'_> {
         let file = self.lua.folder.join("strace.txt");
         let file = file.to_str().context("the target folder has a name that is no text")?;
         let prefix = ["strace", "-f", "-c", "-o", file];
-        let numbers = numbers(&output(&mut self.command(&prefix, &[counts]))?)?;
+        let numbers = numbers(&output(&mut self.command(&prefix, &[counts]))?.text)?;
         let summary = std::fs::read_to_string(file)?;
         std::fs::remove_file(file)?;
         // The last line: per cent, seconds, microseconds a call, calls, errors if any, "total".
@@ -182,8 +237,15 @@ fn clean(command: &mut Command) -> &mut Command {
     command
 }
 
+/// What a command wrote.
+struct Output {
+    text: String,
+    /// The most resident memory that it had, in kilobytes; up to some milliseconds before its end.
+    peak: Option<f64>,
+}
+
 /// What a command writes. A failure has its errors; so has one that takes too long.
-fn output(command: &mut Command) -> Result<String> {
+fn output(command: &mut Command) -> Result<Output> {
     finish(spawn(command)?)
 }
 
@@ -197,8 +259,10 @@ fn spawn(command: &mut Command) -> Result<Child> {
 }
 
 /// Waits for a child; what it has written.
-fn finish(mut child: Child) -> Result<String> {
+fn finish(mut child: Child) -> Result<Output> {
     let start = Instant::now();
+    let status = format!("/proc/{}/status", child.id());
+    let (mut peak, mut looks) = (None, 0_u32);
     // These programs write a few lines, which fit into the pipes.
     while child.try_wait()?.is_none() {
         if start.elapsed() > PATIENCE {
@@ -206,6 +270,11 @@ fn finish(mut child: Child) -> Result<String> {
             child.wait()?;
             bail!("stopped after {} seconds", PATIENCE.as_secs());
         }
+        if looks % 4 == 0 {
+            // What has ended says nothing any more.
+            peak = peak_of(&status).or(peak);
+        }
+        looks += 1;
         std::thread::sleep(Duration::from_millis(1));
     }
     let output = child.wait_with_output()?;
@@ -214,7 +283,14 @@ fn finish(mut child: Child) -> Result<String> {
     if !output.status.success() || !errors.trim().is_empty() {
         bail!("{}\n{}", output.status, errors.trim());
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(Output { text: String::from_utf8_lossy(&output.stdout).into_owned(), peak })
+}
+
+/// The most resident memory of a process so far, in kilobytes. Only Linux tells.
+fn peak_of(status: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 /// The numbers of a line.

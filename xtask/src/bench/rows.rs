@@ -21,6 +21,23 @@ pub(super) enum Kind {
     /// The script does so much work, its argument, with as many threads as the second argument says. Against it `bench/job.lua`, by
     /// one process, and half of it by each of two. What is timed are the whole programs.
     Split { work: u32 },
+    /// So much work by one thread, and as much by each of two; against it `bench/job.lua` with its own work, by one process, and by each of two.
+    Twice { work: u32, job: u32 },
+    /// The script runs the primitive that its first argument names as often as the second says; without, it prints the names.
+    /// Instructions are counted in two runs that differ by so much.
+    Instructions { counts: (u32, u32) },
+    /// The script prints lines `TITLE  SIZE  N ns` for the size that is its argument.
+    Growth { sizes: &'static [u32] },
+    /// The script loads the library, and prints how many milliseconds of processor time the process has taken by then. Against it
+    /// `bench/bare.lua`. The median of so many, one after the other.
+    Startup { times: u32 },
+}
+
+impl Kind {
+    /// Whether it is about waiting as such, which differs from one Lua to the other most.
+    pub(super) fn is_primitive(&self) -> bool {
+        matches!(self, Self::Pair | Self::Instructions { .. })
+    }
 }
 
 /// What should be at most `limit`.
@@ -37,6 +54,12 @@ pub(super) enum Target {
     Memory { peer: &'static str, limit: f64 },
     /// By how much two threads shorten the work, to the same of two processes.
     Split { limit: f64 },
+    /// How much longer two threads take for twice the work.
+    Twice { limit: f64 },
+    /// How much more an operation takes with the most around it than with the least: a logarithm grows by this much.
+    Growth { limit: f64 },
+    /// Milliseconds more than the bare interpreter.
+    Startup { limit: f64 },
 }
 
 /// What is measured, and what it should come to. This table has all targets.
@@ -52,6 +75,24 @@ pub(super) const WORKLOADS: &[Workload] = &[
         title: "system.suspend() in a loop, against a bare resume/yield pair",
         kind: Kind::Pair,
         targets: &[Target::Pair { line: "suspend()", limit: 1.2, old: 2.0 }],
+    },
+    Workload {
+        name: "instructions",
+        title: "instructions of a primitive, in the process",
+        kind: Kind::Instructions { counts: (2000, 12_000) },
+        targets: &[],
+    },
+    Workload {
+        name: "growth",
+        title: "operations with 10, 1000 and 100 000 others that wait",
+        kind: Kind::Growth { sizes: &[10, 1000, 100_000] },
+        targets: &[Target::Growth { limit: 5.0 }],
+    },
+    Workload {
+        name: "startup",
+        title: "processor time until the first line of a program that loads the library",
+        kind: Kind::Startup { times: 20 },
+        targets: &[Target::Startup { limit: 1.0 }],
     },
     Workload {
         name: "echo",
@@ -190,6 +231,12 @@ pub(super) const WORKLOADS: &[Workload] = &[
         title: "a job by one thread, and by two",
         kind: Kind::Split { work: 4000 },
         targets: &[Target::Split { limit: 1.1 }],
+    },
+    Workload {
+        name: "twostates",
+        title: "a server and its clients in one state, and two of these on two threads",
+        kind: Kind::Twice { work: 4000, job: 1500 },
+        targets: &[Target::Twice { limit: 1.25 }, Target::Split { limit: 1.1 }],
     },
     Workload {
         name: "tasks",
