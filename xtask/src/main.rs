@@ -13,6 +13,7 @@ mod projects;
 mod races;
 mod run;
 mod test;
+mod tidy;
 
 use anyhow::{Result, bail};
 use lua::Version;
@@ -32,6 +33,7 @@ cargo xtask <command>
     bench [--lua V,…] [--rounds N] [--write | --into FOLDER] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default;
                                   writes a page with plots: into docs/benchmarks, or that folder
+    tidy                          where unsafe code is, and the licences of what is linked; fails if it must not be
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
                                   rocks, archives and checksums of a release, in dist/, of all versions by default; installs and tests them
@@ -123,6 +125,10 @@ fn run_command() -> Result<()> {
             let job: String = args.free_from_str()?;
             finish(args)?;
             ci::ci(&sh, &job, versions)
+        }
+        Some("tidy") => {
+            finish(args)?;
+            tidy::tidy(&sh)
         }
         Some("docs") => {
             finish(args)?;
