@@ -40,12 +40,12 @@ const MOST: f64 = 3.0;
 
 /// Ratios as bars: blue where we take less than a peer, orange where it wins, grey where it is no peer.
 pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
-    const LEFT: f64 = 220.0;
+    const LEFT: f64 = 250.0;
     const WIDTH: f64 = 480.0;
     const ROW: f64 = 20.0;
     let height = 60.0 + bars.len() as f64 * ROW;
     let x = |value: f64| LEFT + value.min(MOST) / MOST * WIDTH;
-    let mut svg = open(title, 790.0, height);
+    let mut svg = open(title, 820.0, height);
     for tick in 0..=6_u32 {
         let value = f64::from(tick) / 2.0;
         let class = if tick == 2 { "axis" } else { "grid" };
