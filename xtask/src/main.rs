@@ -12,6 +12,7 @@ mod lua;
 mod projects;
 mod races;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -33,6 +34,7 @@ cargo xtask <command>
     bench [--lua V,…] [--rounds N] [--write | --into FOLDER] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default;
                                   writes a page with plots: into docs/benchmarks, or that folder
+    soak [--lua V] [--minutes N]  waits of all kinds, ended in any way, for so long: 2 minutes by default
     tidy                          where unsafe code is, and the licences of what is linked; fails if it must not be
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
@@ -125,6 +127,12 @@ fn run_command() -> Result<()> {
             let job: String = args.free_from_str()?;
             finish(args)?;
             ci::ci(&sh, &job, versions)
+        }
+        Some("soak") => {
+            let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
+            let minutes = args.opt_value_from_str("--minutes")?.unwrap_or(2.0);
+            finish(args)?;
+            soak::soak(&sh, version, minutes)
         }
         Some("tidy") => {
             finish(args)?;

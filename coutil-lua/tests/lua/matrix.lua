@@ -7,53 +7,11 @@ local event = require "coutil.event"
 local states = require "coutil.coroutine"
 local system = require "coutil.system"
 local waits = require "matrix_waits"
+local M = require "matrix_ends"
 local run, suspend = system.run, system.suspend
-local pack, unpack = T.pack, T.unpack
+local pack = T.pack
 
--- What an explicit resume passes. Nobody else has such a value.
-local function values() return pack({}, nil, "explicit", nil) end
-
--- A wait in a coroutine: `co`, and `got` when it has returned.
-local function begin(make, watch)
-  local wait = make()
-  local w = T.waiter(wait.await)
-  w.wait = wait
-  watch(w.co)
-  if wait.object then watch(wait.object) end
-  T.eq(w.got, nil, "suspended")
-  T.eq(coroutine.status(w.co), "suspended")
-  return w
-end
-
--- Once only.
-local function trigger(w)
-  if w.wait.trigger and not w.triggered then w.wait.trigger() end
-  w.triggered = true
-end
-
--- Resumes it explicitly: it gets just what was passed.
-local function resume(w)
-  local passed = values()
-  T.resume(w.co, unpack(passed, 1, passed.n))
-  if w.wait.stubborn then return T.eq(w.got, nil, "resumed explicitly [10 3.1.3]") end
-  T.same(w.got, passed, "resumed explicitly")
-  w.resumed = true
-end
-
--- All that is pending comes to its end, and what was cancelled was left alone.
-local function finish(w)
-  if w.resumed or w.wait.stubborn or w.wait.goes_on then trigger(w) end
-  L.run()
-  if w.resumed then
-    T.eq(coroutine.status(w.co), "dead")
-    T.eq(type(w.got[1]), "table", "what was passed")
-    if w.wait.leftover then w.wait.leftover() end
-  end
-  if w.wait.done then w.wait.done() end
-  L.run()
-end
-
-local function close(w) T.eq(coroutine.close(w.co), true) end
+local begin, trigger, resume, finish, close = M.begin, M.trigger, M.resume, M.finish, M.close
 
 -- Ways in which a wait ends. `way(make, watch)` begins one at least.
 local ways = {
@@ -187,7 +145,7 @@ local ways = {
     trigger(w)
     L.run()
     T.eq(w.got, nil)
-    if w.wait.leftover then w.wait.leftover() end
+    M.leftover(w)
     finish(w)
   end, T.has_close },
 
@@ -274,41 +232,9 @@ end
 
 -- All at a time ---------------------------------------------------------------------------------
 
-local fates = {
-  function (w) trigger(w) end,
-  function (w) resume(w); trigger(w) end,
-  function (w) T.start(function () suspend(); if not w.got then resume(w) end; trigger(w) end) end,
-  function (w) trigger(w); T.start(function () suspend(); if not w.got then resume(w) end end) end,
-}
-if T.has_close then
-  fates[#fates + 1] = function (w) close(w); w.closed = true; trigger(w) end
-  fates[#fates + 1] = function (w)
-    T.start(function () suspend(); if not w.got then close(w); w.closed = true end; trigger(w) end)
-  end
-end
-
 for round = 1, T.scale(20, 2) do
   T.test("waits of all kinds at a time, ended in any way: round " .. round, function ()
-    math.randomseed(round)
-    T.eq(L.tidy(function ()
-      T.eq(L.swept(function (watch)
-        local list = {}
-        for i = 1, T.scale(120, 20) do list[i] = waits[math.random(#waits)].make() end
-        for i, wait in ipairs(list) do list[i] = begin(function () return wait end, watch) end
-        for _, w in ipairs(list) do if not w.got then fates[math.random(#fates)](w) end end
-        L.run()
-        for _, w in ipairs(list) do
-          if w.resumed then
-            T.eq(w.got[3], "explicit")
-          elseif w.closed then
-            T.eq(w.got, nil)
-          else
-            w.wait.check(w.got)
-          end
-          finish(w)
-        end
-      end), true, "nothing is kept")
-    end), true, "descriptors")
+    M.mixture(round, T.scale(120, 20))
   end)
 end
 
