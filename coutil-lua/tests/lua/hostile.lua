@@ -102,12 +102,12 @@ end
 -- What would end, stop or harm this process or others if it succeeded; and what may last.
 local function is_number(v) return tonumber(v) ~= nil end
 local except = {
-  ["system.run"] = function (a) a[1] = a[1] == "loop" and "ready" or a[1] ~= nil and a[1] or "ready" end,
+  ["system.run"] = function (a) if a[1] == nil or a[1] == "loop" or a[1] == "step" then a[1], a.n = "ready", math.max(a.n, 1) end end,
   ["system.emitsig"] = function (a) if is_number(a[1]) then a[1] = P.nobody end end,
   ["system.setpriority"] = function (a) if is_number(a[1]) then a[1] = P.nobody end end,
   ["system.onerror"] = function (a) a.n, a[1] = 1, "?" end,
   ["system.printall"] = function (a) a.n = -1 end,
-  ["system.suspend"] = function (a) if type(a[1]) == "number" and a[1] > 0.01 then a[1] = .0001 end end,
+  ["system.suspend"] = function (a) if (tonumber(a[1]) or 0) > 0.01 then a[1] = .0001 end end,
   ["system.findaddr"] = function (a) if type(a[1]) == "string" then a[1] = "127.0.0.1" end end,
   ["threads.create"] = function (a) if (tonumber(a[1]) or 0) > 3 then a[1] = 2 end end,
   ["pool.resize"] = function (a) if (tonumber(a[2]) or 0) > 3 then a[2] = 2 end end,
