@@ -24,8 +24,7 @@ local worker = [[
     local file = io.open(path, "rb")
     if file then
       files = files + 1
-      for word in gmatch(file:read "*a" or "", "%a+") do
-        word = lower(word)
+      for word in gmatch(lower(file:read "*a" or ""), "%a+") do
         counts[word] = (counts[word] or 0) + 1
       end
       file:close()

@@ -7,14 +7,16 @@ use std::io::{Read, Write};
 #[test]
 fn connections_are_answered_by_other_processes() {
     let server = Server::start("handover.lua", &["--workers", "3"]);
-    let ask = |stream: &mut TcpStream, text: &str| {
-        stream.write_all(text.as_bytes()).unwrap();
+    // `None` if the connection has ended.
+    let try_to_ask = |stream: &mut TcpStream, text: &str| {
+        stream.write_all(text.as_bytes()).ok()?;
         let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).unwrap();
-        let (pid, said) = answer.split_once(": ").unwrap_or_else(|| panic!("{answer:?}"));
+        BufReader::new(stream).read_line(&mut answer).ok()?;
+        let (pid, said) = answer.split_once(": ")?;
         assert_eq!(said, text);
-        pid.to_owned()
+        Some(pid.to_owned())
     };
+    let ask = |stream: &mut TcpStream, text: &str| try_to_ask(stream, text).expect("an answer");
     let mut streams: Vec<TcpStream> = (0..30).map(|_| server.connect()).collect();
     let pids: Vec<String> = streams.iter_mut().map(|stream| ask(stream, "hello\n")).collect();
     let workers: HashSet<&String> = pids.iter().collect();
@@ -30,7 +32,13 @@ fn connections_are_answered_by_other_processes() {
             assert_eq!(ask(stream, "still\n"), *pid);
         }
     }
-    for _ in 0..10 {
-        assert_ne!(ask(&mut server.connect(), "new\n"), pids[0]);
+    // One may still be handed to the one that is about to be gone, and ends with it.
+    let mut answered = 0;
+    for _ in 0..100 {
+        if let Some(pid) = try_to_ask(&mut server.connect(), "new\n") {
+            assert_ne!(pid, pids[0]);
+            answered += 1;
+        }
     }
+    assert!(answered > 50, "{answered}");
 }
