@@ -30,7 +30,6 @@
 //! ```
 
 use crate::error::{Error, Result};
-use crate::patience::{self, Patience};
 pub use crate::process::children::ChildId;
 use crate::process::children::{self, Children};
 pub use crate::remote::Ender;
@@ -45,6 +44,7 @@ pub use crate::table::Id;
 use crate::table::Table;
 use crate::time;
 use async_task::{Runnable, Task};
+use coutil_threads::patience::{self, Patience};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -668,7 +668,7 @@ impl<W> Loop<W> {
 
     /// Looks for what other threads end, for a moment. True if something came.
     fn look_for_others(&mut self) -> bool {
-        if !self.patience.try_it() {
+        if !self.patience.should_look() {
             return false;
         }
         let came = patience::look(|| self.remote.is_full());

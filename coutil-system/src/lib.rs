@@ -89,7 +89,6 @@ mod io;
 mod local;
 pub mod net;
 mod operation;
-mod patience;
 mod plain;
 mod pool;
 pub mod process;

@@ -2,6 +2,7 @@
 //!
 //! - [`Pool`] owns threads, and closes them. [`Handle`] is another way to it, for whoever uses it, its own tasks included.
 //! - [`Count`] says how many tasks run, wait for a thread, or are suspended, at one moment.
+//! - [`patience`] is how its threads look for work a little longer before they sleep, for other loops.
 //!
 //! Tasks run in the order in which they came, or were woken. A thread stays with its task until that is pending, ready, or has
 //! panicked, which harms neither the thread nor the pool.
@@ -38,7 +39,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod patience;
+pub mod patience;
 mod pool;
 mod sync;
 mod task;

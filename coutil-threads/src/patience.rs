@@ -1,7 +1,25 @@
-//! Looking for work a little longer before sleeping.
+//! Looking for work a little longer before sleeping: adaptive spinning. The pool does it, and so can a loop that other threads wake.
 //!
 //! To put a thread to sleep and to wake it takes several microseconds of two processors. Where tasks wait for each other across
 //! threads the answer often takes less: then it is cheaper to look for it. Where it is not, this soon gives up.
+//!
+//! ```
+//! use coutil_threads::patience::{self, Patience};
+//! use std::sync::mpsc;
+//!
+//! let (sender, receiver) = mpsc::sync_channel(1);
+//! std::thread::spawn(move || sender.send("news"));
+//! let mut patience = Patience::default(); // kept from one occasion to the next
+//! let mut news = None;
+//! if patience.should_look() {
+//!     patience.learn(patience::look(|| {
+//!         news = receiver.try_recv().ok();
+//!         news.is_some()
+//!     }));
+//! }
+//! let news = news.or_else(|| receiver.recv().ok()); // sleeps
+//! assert_eq!(news, Some("news"));
+//! ```
 
 use crate::sync::thread;
 use std::hint;
@@ -18,17 +36,18 @@ const FOREIGN: Duration = Duration::from_micros(500);
 /// After so many vain attempts in a row, one in 2⁷ occasions is used.
 const MOST_MISSES: u32 = 7;
 
-/// Whether it has paid lately.
+/// Whether it has paid lately to look before sleeping.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub struct Patience {
     misses: u32,
     /// So many occasions are to be let go.
     skip: u32,
 }
 
 impl Patience {
-    /// Whether to look, at this occasion.
-    pub(crate) fn try_it(&mut self) -> bool {
+    /// Whether to [`look`] at this occasion; [`learn`](Self::learn) is to be told what came of it. Where nobody else can run
+    /// meanwhile, on a single processor, it never is.
+    pub fn should_look(&mut self) -> bool {
         if self.skip > 0 {
             self.skip -= 1;
             return false;
@@ -36,8 +55,9 @@ impl Patience {
         several_processors()
     }
 
-    /// What came of it.
-    pub(crate) fn learn(&mut self, came: bool) {
+    /// Takes into account whether something came while it was looked. After each vain attempt more occasions are let go, up to 127 in
+    /// a row; one success and every occasion is used again.
+    pub fn learn(&mut self, came: bool) {
         self.misses = if came { 0 } else { (self.misses + 1).min(MOST_MISSES) };
         self.skip = (1 << self.misses) - 1;
     }
@@ -49,8 +69,9 @@ fn several_processors() -> bool {
     *SEVERAL.get_or_init(|| cfg!(loom) || available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
-/// Looks until it came, but not for long. The others may need this processor for it, so it is offered to them.
-pub(crate) fn look(came: impl Fn() -> bool) -> bool {
+/// Calls `came` until it is true, or for about 10 µs, which is what it costs to sleep and to be woken. Gives whether it came. Those who are
+/// waited for may need this processor for it, so it is offered to them now and then.
+pub fn look(mut came: impl FnMut() -> bool) -> bool {
     if cfg!(loom) {
         // A model has no time: another thread goes first.
         return came() || {

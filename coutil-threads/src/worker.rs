@@ -42,7 +42,7 @@ impl Inner {
                 has_looked = false;
             } else if state.detached && state.tasks.is_empty() {
                 break;
-            } else if !has_looked && !state.looks && state.patience.try_it() {
+            } else if !has_looked && !state.looks && state.patience.should_look() {
                 state.looks = true;
                 drop(state);
                 let came = patience::look(|| self.has_news());
