@@ -19,6 +19,7 @@ mod tidy;
 use anyhow::{Result, bail};
 use lua::Version;
 use pico_args::Arguments;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use xshell::Shell;
@@ -142,10 +143,7 @@ fn run_command() -> Result<()> {
             finish(args)?;
             docs::docs(&sh)
         }
-        Some("help") => {
-            println!("{HELP}");
-            Ok(())
-        }
+        Some("help") => Ok(writeln!(io::stdout(), "{HELP}")?),
         Some(other) => bail!("there is no command `{other}`\n\n{HELP}"),
         None => bail!("which command?\n\n{HELP}"),
     }
