@@ -32,11 +32,11 @@ fn stage(sh: &Shell, root: &Path, source: &Path) -> Result<()> {
     sh.remove_path(source)?;
     sh.create_dir(source)?;
     sh.copy_file(root.join("book.toml"), source)?;
-    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    let repository = manifest
+    let book = fs::read_to_string(root.join("book.toml"))?;
+    let repository = book
         .lines()
-        .find_map(|line| line.strip_prefix("repository = \"")?.strip_suffix('"'))
-        .context("Cargo.toml says where the repository is")?;
+        .find_map(|line| line.strip_prefix("git-repository-url = \"")?.strip_suffix('"'))
+        .context("book.toml says where the repository is")?;
     let docs = root.join("docs");
     let mut folders = vec![docs.clone()];
     while let Some(folder) = folders.pop() {
@@ -135,4 +135,33 @@ fn page(book: &Path, page: &Path, problems: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What leaves the documentation leads to the repository, and nothing else is changed.
+    #[test]
+    fn pages_are_staged() {
+        let sh = Shell::new().expect("a shell is made");
+        let root = crate::root();
+        let folder = sh.create_temp_dir().expect("it is made");
+        stage(&sh, &root, folder.path()).expect("the pages are there");
+        let read = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).expect("it can be read");
+        for name in ["book.toml", "docs/SUMMARY.md", "docs/benchmarks/ratios-5.4.svg"] {
+            assert_eq!(read(folder.path(), name), read(&root, name), "{name}");
+        }
+        let page = "docs/install.md";
+        assert_eq!(read(folder.path(), page).lines().count(), read(&root, page).lines().count());
+    }
+
+    #[test]
+    fn links_that_leave_lead_to_the_repository() {
+        let text =
+            "[a](manual/README.md#x) [b](../examples/echo.lua) [c](#d) [e](http://f)\n```\n[g](../h)\n```\n";
+        let out = outward(text, Path::new("/r/docs"), Path::new("/r"), Path::new("/r/docs"), "http://o");
+        let expected = "[a](manual/index.md#x) [b](http://o/blob/main/examples/echo.lua) [c](#d) [e](http://f)\n```\n[g](../h)\n```\n";
+        assert_eq!(out, expected);
+    }
 }

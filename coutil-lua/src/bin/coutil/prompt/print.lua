@@ -61,7 +61,7 @@ local function before (a, b)
 end
 
 local function entries (value, width)
-  local parts, count = {}, 0
+  local parts = {}
   local length = rawlen(value)
   for index = 1, length do
     if #parts >= MOST then break end
@@ -69,7 +69,6 @@ local function entries (value, width)
   end
   local keys = {}
   for name in next, value do
-    count = count + 1
     if not (type(name) == "number" and name >= 1 and name <= length and name % 1 == 0) then keys[#keys + 1] = name end
   end
   sort(keys, before)
