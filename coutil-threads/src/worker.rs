@@ -64,10 +64,7 @@ impl Inner {
             state.ended.push(handle);
         }
         self.change(&state);
-        if !state.pending.is_empty() {
-            // It may have been the one that was woken for it.
-            self.call(state);
-        }
+        // A task for which this one was woken is not forgotten: all the others were woken when their number changed.
     }
 
     /// Runs a task once. What becomes of it, and that this thread runs it no more, is seen at the same time.
