@@ -31,5 +31,5 @@ build = {
          ["coutil.spawn"] = "coutil-lua/lua/coutil/spawn.lua",
       },
    },
-   copy_directories = { "docs", "examples" },
+   copy_directories = { "docs", "examples", "types" },
 }

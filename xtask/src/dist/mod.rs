@@ -234,7 +234,9 @@ fn module<'a>(
         plain.insert(format!("coutil/{file}"), content);
     }
     for (name, content) in documents {
-        files.insert(format!("doc/{name}"), content.clone());
+        // The types are where `luarocks make` puts them.
+        let place = if name.starts_with("types/") { name.clone() } else { format!("doc/{name}") };
+        files.insert(place, content.clone());
         plain.insert(name, content);
     }
 
@@ -259,8 +261,9 @@ fn documents(sh: &Shell, third_party: &str) -> Result<Files> {
     }
     // With their folders, and without what was built in them.
     let (sources, _) = archive::sources(sh)?;
+    let folders = ["docs/", "examples/", "types/"];
     files.extend(
-        sources.into_iter().filter(|(name, _)| name.starts_with("docs/") || name.starts_with("examples/")),
+        sources.into_iter().filter(|(name, _)| folders.iter().any(|folder| name.starts_with(folder))),
     );
     Ok(files)
 }
