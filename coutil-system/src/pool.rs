@@ -33,7 +33,7 @@ fn limit(variable: Option<&str>) -> usize {
     }
 }
 
-/// How long a thread waits for another call before it ends. To start one takes about as long as ten calls.
+/// How long a thread waits for another call before it ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many calls [`unblock`] makes at a time: as the environment variable `UV_THREADPOOL_SIZE` said when this, or that, was
