@@ -22,6 +22,9 @@ use mlua::ffi;
 
 /// An await function, seen from its end.
 pub(crate) trait Await {
+    /// Whether it raises failures.
+    const RAISES: bool = false;
+
     /// Called in the coroutine when it continues, whoever resumed it. The values that it was resumed with are above
     /// `base`; below are those of the frame, none if `base` is 0. Returns the number of results on the top, or suspends
     /// again.

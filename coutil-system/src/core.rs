@@ -318,13 +318,14 @@ impl<W> Loop<W> {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// As [`spawn`](Self::spawn); `resource temporarily unavailable` if there is no thread for the call, and none can be started.
     pub fn unblock<T, F>(&mut self, op: OpId, call: F) -> Result<Task<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         self.poller()?;
+        let turn = crate::pool::turn()?;
         self.forget_signal(op);
         self.set_outcome(op, Outcome::Elapsed);
         self.schedule.park(op);
@@ -332,7 +333,7 @@ impl<W> Loop<W> {
         // Whoever is to be told is there before the call begins.
         let waker = Arc::new(self.remote.ender(op)).into();
         let _ = Pin::new(&mut task).poll(&mut Context::from_waker(&waker));
-        runnable.schedule();
+        turn.put(runnable);
         Ok(task)
     }
 

@@ -111,7 +111,7 @@ pub use async_task::Task;
 pub use error::{Error, Result};
 pub use event_loop::EventLoop;
 pub use local::{LocalListener, LocalStream};
-pub use pool::{thread_limit, unblock};
+pub use pool::{thread_limit, try_unblock, unblock};
 pub use random::random;
 pub use source::Kind;
 pub use tcp::{TcpListener, TcpStream};

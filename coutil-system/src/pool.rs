@@ -1,17 +1,19 @@
-//! Calls that block, on the threads of the crate `blocking`.
+//! Calls that block, on threads of their own.
 //!
-//! That pool is one for the process, and so is its limit: it is left as it is, as the program that it belongs to may have
-//! set it. What this crate puts there is limited here, by a queue in front of it. So it needs neither to set the limit of the
-//! pool, which cannot be asked for, nor the environment variable that the pool reads.
+//! They are started when they are needed, and go when there was nothing to do for a while. The threads of the crate `blocking` are
+//! not used: where the system refuses it a thread, its `unblock` asks for one again and again, without an end and with its lock
+//! held, and later it stays for good with as few as it had then. Here whoever wants a call is told if there is no thread for it.
 //!
 //! The queue is one of calls, not of futures that wait for their turn: nothing is woken while a lock is held, as whoever is
 //! woken may be dropped by that.
 
+use crate::error::Result;
 use crate::sys::process;
 use async_task::{Builder, Runnable, Task};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// How many calls run at a time: `UV_THREADPOOL_SIZE` as libuv understands it, 4 if it is not set.
@@ -31,8 +33,8 @@ fn limit(variable: Option<&str>) -> usize {
     }
 }
 
-/// How long a thread waits for another call before it goes back to the pool.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a thread waits for another call before it ends.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many calls [`unblock`] makes at a time: as the environment variable `UV_THREADPOOL_SIZE` said when this, or that, was
 /// called first.
@@ -46,68 +48,96 @@ pub fn thread_limit() -> usize {
 
 #[derive(Default)]
 struct Calls {
-    /// How many threads make calls, or wait for one.
-    running: usize,
+    /// How many threads there are.
+    threads: usize,
     /// How many of them wait. As many of the calls that wait are theirs: each is woken for one, and takes the first.
     idle: usize,
     waiting: VecDeque<Runnable>,
-    /// In a child of a fork there are no threads.
-    forks: u32,
 }
 
 struct Gate {
     limit: usize,
     calls: Mutex<Calls>,
-    /// Tells a thread that waits of a call. That it waits here, and not in the pool, saves it from waiting for a lock as well.
+    /// Tells a thread that waits of a call.
     more: Condvar,
+    /// In a child of a fork there are no threads, and the lock may be held for ever.
+    forks: u32,
+    /// That of a child.
+    next: OnceLock<Box<Gate>>,
+}
+
+/// There is a thread that is going to make a call, which is to be [put](Turn::put) now.
+pub(crate) struct Turn {
+    gate: &'static Gate,
+    calls: MutexGuard<'static, Calls>,
+}
+
+impl Turn {
+    /// Adds the call. A thread that has been started for it waits for the lock that this gives back.
+    pub(crate) fn put(mut self, call: Runnable) {
+        let waits = self.calls.idle > self.calls.waiting.len();
+        self.calls.waiting.push_back(call);
+        drop(self.calls);
+        if waits {
+            self.gate.more.notify_one();
+        }
+    }
 }
 
 impl Gate {
     /// The one of the process.
     fn get() -> &'static Self {
-        static GATE: OnceLock<Gate> = OnceLock::new();
-        GATE.get_or_init(|| Self { limit: thread_limit(), calls: Mutex::default(), more: Condvar::new() })
+        static FIRST: OnceLock<Box<Gate>> = OnceLock::new();
+        let forks = process::forks();
+        let mut place = &FIRST;
+        loop {
+            let gate = place.get_or_init(|| Box::new(Self::new(forks)));
+            if gate.forks == forks {
+                return gate;
+            }
+            place = &gate.next;
+        }
+    }
+
+    fn new(forks: u32) -> Self {
+        let (calls, more, next) = (Mutex::default(), Condvar::new(), OnceLock::new());
+        Self { limit: thread_limit(), calls, more, forks, next }
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&'static self, call: Runnable) {
+    /// Has a thread for one more call, which may have others to make before. Fails if there is none, and none can be started.
+    fn turn(&'static self) -> Result<Turn> {
         let mut calls = self.calls();
-        let forks = process::forks();
-        if calls.forks != forks {
-            *calls = Calls { forks, ..Calls::default() };
+        if let Err(error) = self.provide(&mut calls, 1)
+            && calls.threads == 0
+        {
+            return Err(error);
         }
-        if calls.idle > calls.waiting.len() {
-            calls.waiting.push_back(call);
-            drop(calls);
-            self.more.notify_one();
-        } else if calls.running == self.limit {
-            calls.waiting.push_back(call);
-        } else {
-            calls.running += 1;
-            drop(calls);
-            blocking::unblock(|| self.work(call)).detach();
+        Ok(Turn { gate: self, calls })
+    }
+
+    /// Starts a thread if there are, with so many more, more calls than threads without one, and there may be another.
+    fn provide(&'static self, calls: &mut Calls, more: usize) -> Result<()> {
+        if calls.waiting.len() + more > calls.idle && calls.threads < self.limit {
+            thread::Builder::new().name("coutil-call".to_owned()).spawn(|| self.work())?;
+            calls.threads += 1;
         }
+        Ok(())
     }
 
     /// Makes calls until none is left. One whose future was dropped is not made.
-    fn work(&self, mut call: Runnable) {
-        loop {
+    fn work(&'static self) {
+        while let Some(call) = self.next() {
             // The panic of a call is passed on; others are of those who are woken.
             let _ = catch_unwind(AssertUnwindSafe(|| call.run()));
-            match self.next() {
-                Some(next) => call = next,
-                None => return,
-            }
         }
     }
-}
 
-impl Gate {
-    /// The next call for a thread that has made one; `None` if there has been none for a while, and the thread is to go.
-    fn next(&self) -> Option<Runnable> {
+    /// The next call for a thread that has none; `None` if there has been none for a while, and the thread is to go.
+    fn next(&'static self) -> Option<Runnable> {
         let mut calls = self.calls();
         if calls.waiting.is_empty() {
             calls.idle += 1;
@@ -117,22 +147,26 @@ impl Gate {
         }
         let next = calls.waiting.pop_front();
         if next.is_none() {
-            calls.running -= 1;
+            calls.threads -= 1;
+        } else {
+            // Where one could not be started before, perhaps it can be now. If not, this thread makes the other calls as well.
+            let _ = self.provide(&mut calls, 0);
         }
         next
     }
 }
 
-/// Makes a call that blocks, on another thread: of the pool of the crate `blocking`, which starts them when they are needed.
-/// It can be awaited on any executor.
+/// Makes a call that blocks, on another thread, which is started if it is needed. It can be awaited on any executor.
 ///
 /// At most as many of these calls run at a time, in the whole process, as the environment variable `UV_THREADPOOL_SIZE` said
-/// at the first one (1 to 1024; 4 if it is not set), and never more than the pool has threads; the others wait for their
-/// turn. If the future is dropped, a call that has not begun is not made; one that has begun goes on, and what it returns
+/// at the first one (1 to 1024; 4 if it is not set); the others wait for their turn. So they do when no more threads can be
+/// started. If the future is dropped, a call that has not begun is not made; one that has begun goes on, and what it returns
 /// is dropped.
 ///
-/// In a child of fork(2) the threads of the parent do not exist: there the future never is ready if the parent has used
-/// them.
+/// If there is no thread at all, and none can be started, the call is made here, by whoever polls the future: [`try_unblock`]
+/// tells of that instead.
+///
+/// In a child of fork(2) the threads of the parent do not exist: there a future that was polled in the parent never is ready.
 ///
 /// ```
 /// use coutil_system::EventLoop;
@@ -151,19 +185,67 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (runnable, task) = prepare(call);
-    runnable.schedule();
-    task.await
+    let begun = {
+        match Gate::get().turn() {
+            Ok(turn) => Ok(begin(turn, call)),
+            Err(_) => Err(call),
+        }
+    };
+    match begun {
+        Ok(task) => task.await,
+        Err(call) => call(),
+    }
 }
 
-/// A call that waits for its turn from when it is scheduled.
+/// As [`unblock`], but fails if there is no thread for the call.
+///
+/// ```
+/// use coutil_system::{EventLoop, try_unblock};
+///
+/// let events = EventLoop::new()?;
+/// assert_eq!(events.block_on(try_unblock(|| 6 * 7))?, Ok(42));
+/// # Ok::<(), coutil_system::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// `resource temporarily unavailable` if no such thread runs, and none can be started: pthread_create(3). The call is not made.
+///
+/// # Panics
+///
+/// As [`unblock`].
+pub async fn try_unblock<T, F>(call: F) -> Result<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let task = begin(turn()?, call);
+    Ok(task.await)
+}
+
+fn begin<T, F>(turn: Turn, call: F) -> Task<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (runnable, task) = prepare(call);
+    turn.put(runnable);
+    task
+}
+
+/// The turn of a call that is to be put at once: nobody else gets one before.
+pub(crate) fn turn() -> Result<Turn> {
+    Gate::get().turn()
+}
+
+/// A call that is made when it is run.
 pub(crate) fn prepare<T, F>(call: F) -> (Runnable, Task<T>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let gate = Gate::get();
-    Builder::new().propagate_panic(true).spawn(|()| async { call() }, |call| gate.put(call))
+    // It has no reason to be woken: it ends when it runs.
+    Builder::new().propagate_panic(true).spawn(|()| async { call() }, drop)
 }
 
 #[cfg(test)]

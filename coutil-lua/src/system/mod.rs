@@ -63,6 +63,8 @@ pub(crate) enum What {
     Shutdown,
     /// The end of a future.
     Future,
+    /// A failure that was there at the start, and which the await function raises.
+    Raised,
     /// A signal of that name.
     Signal(&'static std::ffi::CStr),
     /// The end of a process; and that, when it has come.

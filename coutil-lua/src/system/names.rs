@@ -1,7 +1,7 @@
 //! `system.findaddr`, `system.nameaddr`, and lists of addresses (50 §2, §3).
 
 use super::address::{self, Address, TYPES, to_address};
-use super::task::{self, AnyOutput, Output};
+use super::task::{self, Output};
 use super::wait::{check_process, suspend};
 use super::{Class, check_object, push_failure, set_class, to_object};
 use crate::raw::error::{AWAIT, DIRECT, raise_byte, type_error};
@@ -9,7 +9,7 @@ use crate::raw::{Functions, args, c_int, compat, lua_State};
 use crate::state::StateRef;
 use crate::suspend::check_yieldable;
 use coutil_system::net::names::{self, Family, Hints, Host, NameFlags, Service, SocketType};
-use coutil_system::{Error, Result, unblock};
+use coutil_system::{Error, Result};
 use mlua::ffi;
 use std::ffi::CStr;
 use std::mem::offset_of;
@@ -232,17 +232,14 @@ unsafe extern "C-unwind" fn find_address(L: *mut lua_State) -> c_int {
                 Port::Name(text) => (0, Some(name(text).map_err(|_| Error::from_code(3010))?)),
                 Port::Unknown(code) => return Err(Error::from_code(code)),
             };
-            system.spawn(op, async move {
-                let result = unblock(move || {
-                    let host = match &host {
-                        None => Host::Loopback,
-                        Some(_) if wildcard => Host::Wildcard,
-                        Some(name) => Host::Name(name),
-                    };
-                    let service = service.as_deref().map_or(Service::Port(number), Service::Name);
-                    names::find(host, service, hints)
-                });
-                Box::new(Found { result: result.await, passive: wildcard }) as AnyOutput
+            system.unblock(op, move || {
+                let host = match &host {
+                    None => Host::Loopback,
+                    Some(_) if wildcard => Host::Wildcard,
+                    Some(name) => Host::Name(name),
+                };
+                let service = service.as_deref().map_or(Service::Port(number), Service::Name);
+                Found { result: names::find(host, service, hints), passive: wildcard }
             })
         })
     }
@@ -336,13 +333,10 @@ unsafe extern "C-unwind" fn name_address(L: *mut lua_State) -> c_int {
                 Subject::Host(text) => name(text)?,
                 _ => String::new(),
             };
-            system.spawn(op, async move {
-                let named = unblock(move || match subject {
-                    Subject::Host(_) => Named::One(names::canonical_name(&host)),
-                    Subject::Port(port) => Named::One(names::service_name(port, flags.datagram)),
-                    Subject::Address(address) => Named::Two(names::name_of(address.socket_address(), flags)),
-                });
-                Box::new(named.await) as AnyOutput
+            system.unblock(op, move || match subject {
+                Subject::Host(_) => Named::One(names::canonical_name(&host)),
+                Subject::Port(port) => Named::One(names::service_name(port, flags.datagram)),
+                Subject::Address(address) => Named::Two(names::name_of(address.socket_address(), flags)),
             })
         })
     }

@@ -401,6 +401,9 @@ unsafe fn make(L: *mut lua_State, state: StateRef, op: OpId, what: What, outcome
     // SAFETY: as the callees.
     unsafe {
         match (outcome, what) {
+            (Outcome::Done(Err(error)), What::Raised) => {
+                wait::push_raised(L, error);
+            }
             (Outcome::Done(Err(error)), _) => {
                 push_failure(L, error);
             }
@@ -450,6 +453,7 @@ unsafe fn attempt(
     // SAFETY: the memory is anchored as long as the operation.
     unsafe {
         match (outcome, waiter.what) {
+            (Outcome::Done(Err(_)), What::Raised) => Attempted::Results(2),
             (Outcome::Done(Err(_)), _) => Attempted::Results(3),
             (Outcome::Try, What::Read { memory, i, j, kind }) => {
                 let (bytes, len) = memory.bytes();
@@ -636,7 +640,7 @@ unsafe extern "C-unwind" fn print_all(L: *mut lua_State) -> c_int {
                     What::Shutdown => "shutdown",
                     What::Signal(_) => "signal",
                     What::Child(_) | What::Ended(_) => "process",
-                    What::Future | What::Fill { .. } => "future",
+                    What::Future | What::Fill { .. } | What::Raised => "future",
                     What::Channel { .. } => "channel",
                     What::Resume { .. } => "resume",
                 };

@@ -171,7 +171,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// `bad file descriptor` if it is not open for writing; `no space left on device`; `broken pipe` (there is no signal).
+    /// `bad file descriptor` if it is not open for writing; `no space left on device`; `file too large`, beyond the limit of the
+    /// process too, and `broken pipe` (neither has a signal, unless that of the limit is handled).
     pub fn write(&self, bytes: &[u8], offset: Option<u64>) -> Result<usize> {
         self.quietly(|| self.write_on(bytes, offset))
     }
@@ -197,21 +198,26 @@ impl File {
         }
     }
 
-    /// Calls what writes, so that no signal tells of a pipe that nobody reads.
+    /// Calls what writes, so that no signal tells of a pipe that nobody reads, or of a file that must not be so large.
     pub(super) fn quietly<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.is_storage() { write() } else { descriptor::without_sigpipe(write) }
+        if self.is_storage() {
+            descriptor::without_sigxfsz(write)
+        } else {
+            descriptor::without_sigpipe(write)
+        }
     }
 
     /// Cuts the file, or extends it by zeros. The position stays. See ftruncate(2).
     ///
     /// # Errors
     ///
-    /// `invalid argument` if it is not open for writing, or the size is beyond what an `i64` holds.
+    /// `invalid argument` if it is not open for writing, or the size is beyond what an `i64` holds; `file too large` as for
+    /// [`write`](Self::write).
     pub fn resize(&self, size: u64) -> Result<()> {
         if i64::try_from(size).is_err() {
             return Err(Error::INVALID);
         }
-        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.fd, size))?)
+        self.quietly(|| Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.fd, size))?))
     }
 
     /// Waits until what was written is on the device, with what is known of the file, or with only so much of that as is needed to

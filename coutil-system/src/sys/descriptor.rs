@@ -1,8 +1,9 @@
-//! Closing with an answer, and writing to pipes without a signal.
+//! Closing with an answer, and writing without a signal.
 
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
+use libc::c_int;
 use std::mem::MaybeUninit;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr;
@@ -23,48 +24,78 @@ pub(crate) fn close(fd: OwnedFd) -> Result<()> {
 /// Calls `write`, which may write to a pipe that nobody reads, with SIGPIPE blocked in this thread. The signal of that write is
 /// taken back; one that was pending before stays.
 pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
+    without(libc::SIGPIPE, |_| true, write)
+}
+
+/// Calls `write`, which may make a file larger than this process may, with SIGXFSZ blocked in this thread. The signal of that
+/// is taken back, unless somebody handles it.
+pub(crate) fn without_sigxfsz<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
+    if rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_none() {
+        return write();
+    }
+    let is_default = |signal| {
+        let mut action = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: the action is filled in, unless the call fails.
+        unsafe {
+            libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0
+                && action.assume_init().sa_sigaction == libc::SIG_DFL
+        }
+    };
+    without(libc::SIGXFSZ, is_default, write)
+}
+
+/// Calls `write` with a signal blocked in this thread. One that was pending before stays, and so does one that is not to be taken.
+fn without<T>(
+    signal: c_int,
+    takes: impl FnOnce(c_int) -> bool,
+    write: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     // SAFETY: the sets are initialized by the functions that are called first with them, which do not fail for a valid
     // signal number. The mask is that of this thread, and restored.
     unsafe {
-        let mut pipe = MaybeUninit::uninit();
-        libc::sigemptyset(pipe.as_mut_ptr());
-        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
-        let pipe = pipe.assume_init();
-        let mut pending = MaybeUninit::uninit();
-        libc::sigemptyset(pending.as_mut_ptr());
-        libc::sigpending(pending.as_mut_ptr());
-        let was_pending = libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1;
+        let mut set = MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        let set = set.assume_init();
+        let was_pending = is_pending(signal);
         let mut former = MaybeUninit::uninit();
-        if libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, former.as_mut_ptr()) != 0 {
+        if libc::pthread_sigmask(libc::SIG_BLOCK, &set, former.as_mut_ptr()) != 0 {
             return Err(Error::INVALID);
         }
         let result = write();
         // Whatever it returned: some bytes may have been written before.
-        if !was_pending {
-            take(&pipe);
+        if !was_pending && takes(signal) {
+            take(&set, signal);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, former.as_ptr(), ptr::null_mut());
         result
     }
 }
 
-/// Takes a pending signal of the set, if there is one.
-unsafe fn take(set: &libc::sigset_t) {
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = MaybeUninit::uninit();
+    // SAFETY: the set is initialized by the first call; the second fills it in.
+    unsafe {
+        libc::sigemptyset(pending.as_mut_ptr());
+        libc::sigpending(pending.as_mut_ptr());
+        libc::sigismember(pending.as_ptr(), signal) == 1
+    }
+}
+
+/// Takes the pending signal, which is all that is in the set, if there is one.
+unsafe fn take(set: &libc::sigset_t, signal: c_int) {
     // SAFETY: the set is valid; nobody wants to know more about the signal.
     unsafe {
         #[cfg(not(target_os = "macos"))]
         {
+            let _ = signal;
             let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             libc::sigtimedwait(set, ptr::null_mut(), &now);
         }
         #[cfg(target_os = "macos")]
-        {
-            let mut pending = std::mem::zeroed();
-            libc::sigpending(&mut pending);
-            if libc::sigismember(&pending, libc::SIGPIPE) == 1 {
-                let mut signal = 0;
-                libc::sigwait(set, &mut signal);
-            }
+        if is_pending(signal) {
+            let mut taken = 0;
+            libc::sigwait(set, &mut taken);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::system::System;
 use crate::system::task::Output;
 use crate::system::wait::{push_nothing, push_raised, push_raised_text};
 use coutil_system::fs::{self, FileSystem, Info};
-use coutil_system::{Error, Result, unblock};
+use coutil_system::{Error, Result, try_unblock};
 use mlua::ffi;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -181,11 +181,14 @@ pub(super) unsafe extern "C-unwind" fn info(L: *mut lua_State) -> c_int {
             async move {
                 for group in GROUPS {
                     if found.needs(group) {
-                        (found, path) = unblock(move || {
+                        let step = try_unblock(move || {
                             found.find(group, &path, mode.link);
                             (found, path)
-                        })
-                        .await;
+                        });
+                        (found, path) = match step.await {
+                            Ok(done) => done,
+                            Err(error) => return Found { failed: Some(error), ..Found::default() },
+                        };
                     }
                 }
                 found

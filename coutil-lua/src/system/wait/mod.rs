@@ -63,6 +63,7 @@ impl What {
                 | Self::Read { .. }
                 | Self::Accept { .. }
                 | Self::Future
+                | Self::Raised
                 | Self::Fill { .. }
                 | Self::Signal(_)
                 | Self::Child(_)
@@ -118,6 +119,8 @@ unsafe fn resumed<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int
 pub(crate) struct OnLoopRaising;
 
 impl Await for OnLoopRaising {
+    const RAISES: bool = true;
+
     unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
         // SAFETY: as the callees.
         unsafe {
@@ -247,6 +250,9 @@ pub(crate) unsafe fn suspend_prepared<A: Await>(
                     system.forget(former);
                 }
                 if let Err(error) = start(system, op) {
+                    if A::RAISES && let Some(waiter) = system.core.waiter_mut(op) {
+                        waiter.what = What::Raised;
+                    }
                     system.core.fail(op, error);
                 }
             });
