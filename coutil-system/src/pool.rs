@@ -1,20 +1,14 @@
-//! Calls that block, on threads of their own.
+//! Calls that block, on a pool of threads for the process.
 //!
-//! They are started when they are needed, and go when there was nothing to do for a while. The threads of the crate `blocking` are
-//! not used: where the system refuses it a thread, its `unblock` asks for one again and again, without an end and with its lock
-//! held, and later it stays for good with as few as it had then. Here whoever wants a call is told if there is no thread for it.
-//!
-//! The queue is one of calls, not of futures that wait for their turn: nothing is woken while a lock is held, as whoever is
-//! woken may be dropped by that.
+//! Why not that of the crate `blocking`: where the system refuses it a thread, its `unblock` asks for one again and again, without an
+//! end and with its lock held, and later it stays for good with as few as it had then. Here whoever wants a call is told if there is
+//! no thread for it.
 
 use crate::error::Result;
 use crate::sys::process;
-use async_task::{Builder, Runnable, Task};
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
-use std::time::Duration;
+use async_task::{Runnable, Task};
+use coutil_threads::{Builder, Pool};
+use std::sync::OnceLock;
 
 /// How many calls run at a time: `UV_THREADPOOL_SIZE` as libuv understands it, 4 if it is not set.
 fn limit(variable: Option<&str>) -> usize {
@@ -33,9 +27,6 @@ fn limit(variable: Option<&str>) -> usize {
     }
 }
 
-/// How long a thread waits for another call before it ends.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// How many calls [`unblock`] makes at a time: as the environment variable `UV_THREADPOOL_SIZE` said when this, or that, was
 /// called first.
 pub fn thread_limit() -> usize {
@@ -46,113 +37,44 @@ pub fn thread_limit() -> usize {
     })
 }
 
+/// The threads of a process. In a child of a fork there are none, so it gets others.
 #[derive(Default)]
-struct Calls {
-    /// How many threads there are.
-    threads: usize,
-    /// How many of them wait. As many of the calls that wait are theirs: each is woken for one, and takes the first.
-    idle: usize,
-    waiting: VecDeque<Runnable>,
+struct Threads {
+    pool: OnceLock<(Pool, u32)>,
+    child: OnceLock<Box<Threads>>,
 }
 
-struct Gate {
-    limit: usize,
-    calls: Mutex<Calls>,
-    /// Tells a thread that waits of a call.
-    more: Condvar,
-    /// In a child of a fork there are no threads, and the lock may be held for ever.
-    forks: u32,
-    /// That of a child.
-    next: OnceLock<Box<Gate>>,
+/// The pool of this process, which has a thread at least.
+fn pool() -> Result<&'static Pool> {
+    static PARENT: Threads = Threads { pool: OnceLock::new(), child: OnceLock::new() };
+    let forks = process::forks();
+    let mut threads = &PARENT;
+    loop {
+        let (pool, of) = match threads.pool.get() {
+            Some(pool) => pool,
+            None => {
+                let pool = Builder::new().name("coutil-call").build(1)?;
+                // The others come with the calls for which they are needed.
+                pool.resize(thread_limit(), false)?;
+                threads.pool.get_or_init(|| (pool, forks))
+            }
+        };
+        if *of == forks {
+            return Ok(pool);
+        }
+        threads = threads.child.get_or_init(Box::default);
+    }
 }
 
-/// There is a thread that is going to make a call, which is to be [put](Turn::put) now.
-pub(crate) struct Turn {
-    gate: &'static Gate,
-    calls: MutexGuard<'static, Calls>,
-}
+/// A thread for a call, which is to be [put](Turn::put) there.
+pub(crate) struct Turn(&'static Pool);
 
 impl Turn {
-    /// Adds the call. A thread that has been started for it waits for the lock that this gives back.
-    pub(crate) fn put(mut self, call: Runnable) {
-        let waits = self.calls.idle > self.calls.waiting.len();
-        self.calls.waiting.push_back(call);
-        drop(self.calls);
-        if waits {
-            self.gate.more.notify_one();
-        }
-    }
-}
-
-impl Gate {
-    /// The one of the process.
-    fn get() -> &'static Self {
-        static FIRST: OnceLock<Box<Gate>> = OnceLock::new();
-        let forks = process::forks();
-        let mut place = &FIRST;
-        loop {
-            let gate = place.get_or_init(|| Box::new(Self::new(forks)));
-            if gate.forks == forks {
-                return gate;
-            }
-            place = &gate.next;
-        }
-    }
-
-    fn new(forks: u32) -> Self {
-        let (calls, more, next) = (Mutex::default(), Condvar::new(), OnceLock::new());
-        Self { limit: thread_limit(), calls, more, forks, next }
-    }
-
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has a thread for one more call, which may have others to make before. Fails if there is none, and none can be started.
-    fn turn(&'static self) -> Result<Turn> {
-        let mut calls = self.calls();
-        if let Err(error) = self.provide(&mut calls, 1)
-            && calls.threads == 0
-        {
-            return Err(error);
-        }
-        Ok(Turn { gate: self, calls })
-    }
-
-    /// Starts a thread if there are, with so many more, more calls than threads without one, and there may be another.
-    fn provide(&'static self, calls: &mut Calls, more: usize) -> Result<()> {
-        if calls.waiting.len() + more > calls.idle && calls.threads < self.limit {
-            thread::Builder::new().name("coutil-call".to_owned()).spawn(|| self.work())?;
-            calls.threads += 1;
-        }
-        Ok(())
-    }
-
-    /// Makes calls until none is left. One whose future was dropped is not made.
-    fn work(&'static self) {
-        while let Some(call) = self.next() {
-            // The panic of a call is passed on; others are of those who are woken.
-            let _ = catch_unwind(AssertUnwindSafe(|| call.run()));
-        }
-    }
-
-    /// The next call for a thread that has none; `None` if there has been none for a while, and the thread is to go.
-    fn next(&'static self) -> Option<Runnable> {
-        let mut calls = self.calls();
-        if calls.waiting.is_empty() {
-            calls.idle += 1;
-            let waited = self.more.wait_timeout_while(calls, PATIENCE, |calls| calls.waiting.is_empty());
-            calls = waited.unwrap_or_else(PoisonError::into_inner).0;
-            calls.idle -= 1;
-        }
-        let next = calls.waiting.pop_front();
-        if next.is_none() {
-            calls.threads -= 1;
-        } else {
-            // Where one could not be started before, perhaps it can be now. If not, this thread makes the other calls as well.
-            let _ = self.provide(&mut calls, 0);
-        }
-        next
+    pub(crate) fn put(self, call: Runnable) {
+        // If no more threads can be started, those that there are make it.
+        let _ = self.0.spawn(async move {
+            call.run();
+        });
     }
 }
 
@@ -185,15 +107,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let begun = {
-        match Gate::get().turn() {
-            Ok(turn) => Ok(begin(turn, call)),
-            Err(_) => Err(call),
-        }
-    };
-    match begun {
-        Ok(task) => task.await,
-        Err(call) => call(),
+    match turn() {
+        Ok(turn) => begin(turn, call).await,
+        Err(_) => call(),
     }
 }
 
@@ -233,9 +149,9 @@ where
     task
 }
 
-/// The turn of a call that is to be put at once: nobody else gets one before.
+/// Fails if there is no thread, and none can be started.
 pub(crate) fn turn() -> Result<Turn> {
-    Gate::get().turn()
+    pool().map(Turn)
 }
 
 /// A call that is made when it is run.
@@ -245,7 +161,7 @@ where
     T: Send + 'static,
 {
     // It has no reason to be woken: it ends when it runs.
-    Builder::new().propagate_panic(true).spawn(|()| async { call() }, drop)
+    async_task::Builder::new().propagate_panic(true).spawn(|()| async { call() }, drop)
 }
 
 #[cfg(test)]
