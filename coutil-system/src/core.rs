@@ -626,8 +626,15 @@ impl<W> Loop<W> {
             && !self.remote.is_full()
             && !self.signals.has_caught()
             && !self.halted;
-        if !idle && !self.polls {
-            return Ok(false);
+        if !self.polls {
+            if !idle {
+                return Ok(false);
+            }
+            if !self.unknown.is_empty() && self.refused.is_empty() && !self.children.has_unknown() {
+                // A try of them costs no more than a poll, and may make that needless.
+                self.wake_unknown();
+                return Ok(false);
+            }
         }
         let mut wait = idle
             && self.unknown.is_empty()
@@ -719,16 +726,25 @@ impl<W> Loop<W> {
             }
             if event.read
                 && let Some(source) = self.sources.get_mut(id)
-                && source.connection != Connection::Connecting
             {
-                source.read = Readiness::Ready;
-                self.wake_reader(id);
+                if source.connection == Connection::Connecting {
+                    source.read = Readiness::Unknown;
+                } else {
+                    source.read = Readiness::Ready;
+                    self.wake_reader(id);
+                }
             }
         }
         self.ready = ready;
         for id in std::mem::take(&mut self.refused) {
             self.flush(id);
         }
+        self.wake_unknown();
+        self.look_at_children();
+    }
+
+    /// Has those tried of which it is not known whether they are ready.
+    fn wake_unknown(&mut self) {
         // None of them is listed again meanwhile; the list keeps its room.
         for at in 0..self.unknown.len() {
             let id = self.unknown[at];
@@ -739,7 +755,6 @@ impl<W> Loop<W> {
             }
         }
         self.unknown.clear();
-        self.look_at_children();
     }
 
     /// The poller, made at the first call.
