@@ -423,6 +423,7 @@ impl<W> Loop<W> {
     }
 
     /// Reads the clock.
+    #[inline(never)]
     pub fn refresh(&mut self) {
         self.schedule.set_now(time::monotonic());
     }
@@ -498,12 +499,58 @@ impl<W> Loop<W> {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Next> {
-        if self.phase == Phase::Zero
-            && let Some(op) = self.schedule.next_zero()
-        {
-            return self.deliver(op);
+        // What most calls come to; the rest of it is in `advance`.
+        match self.phase {
+            Phase::Zero => loop {
+                if let Some(op) = self.schedule.next_zero() {
+                    return self.deliver(op);
+                }
+                if !self.has_only_suspensions() {
+                    break;
+                }
+                self.begin_pass();
+                if self.polls {
+                    self.phase = Phase::Timers;
+                    break;
+                }
+                self.schedule.begin_zero();
+            },
+            Phase::Due => {
+                if let Some(op) = self.schedule.next_due() {
+                    return self.deliver(op);
+                }
+            }
+            _ => {}
         }
         self.advance()
+    }
+
+    /// Whether a pass has nothing but suspensions without delay, nor the next one anything else.
+    #[inline]
+    fn has_only_suspensions(&self) -> bool {
+        !self.polls
+            && self.mode == Mode::Loop
+            && !self.halted
+            && self.schedule.has_only_zero()
+            && !self.remote.is_full()
+            && !self.signals.has_ready()
+    }
+
+    /// A pass begins. It polls if it is time to.
+    #[inline]
+    fn begin_pass(&mut self) {
+        self.passes += 1;
+        self.delivered = 0;
+        self.waited = false;
+        if !self.polls {
+            self.polls = self.since_poll >= BATCH || self.mode != Mode::Loop || {
+                let tick = time::coarse();
+                tick != std::mem::replace(&mut self.tick, tick)
+            };
+            if self.polls {
+                self.refresh();
+            }
+        }
     }
 
     #[inline]
@@ -528,18 +575,7 @@ impl<W> Loop<W> {
                         }
                         return Ok(Next::Finished(false));
                     }
-                    self.passes += 1;
-                    self.delivered = 0;
-                    self.waited = false;
-                    if !self.polls {
-                        self.polls = self.since_poll >= BATCH || self.mode != Mode::Loop || {
-                            let tick = time::coarse();
-                            tick != std::mem::replace(&mut self.tick, tick)
-                        };
-                        if self.polls {
-                            self.refresh();
-                        }
-                    }
+                    self.begin_pass();
                     self.phase = Phase::Timers;
                 }
                 Phase::Timers => {

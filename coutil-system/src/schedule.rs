@@ -294,6 +294,7 @@ impl<W> Schedule<W> {
     }
 
     /// The earliest deadline.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<u64> {
         self.timers.first_key_value().map(|((deadline, _), _)| *deadline)
     }
@@ -344,11 +345,22 @@ impl<W> Schedule<W> {
     }
 
     /// Whether there are zero-delay suspensions.
+    #[inline]
     pub(crate) fn has_zero(&self) -> bool {
         self.zero.iter().any(|list| list.front != NIL)
     }
 
+    /// Whether there are such suspensions, and nothing else that a pass would deliver or move.
+    #[inline]
+    pub(crate) fn has_only_zero(&self) -> bool {
+        self.has_zero()
+            && !self.has_due()
+            && !self.has_deferred()
+            && self.deadline().is_none_or(|deadline| deadline > self.now)
+    }
+
     /// Whether there are operations that can be delivered, or that were cancelled since.
+    #[inline]
     pub(crate) fn has_due(&self) -> bool {
         !self.due.is_empty() || !self.delivered.is_empty()
     }
@@ -384,7 +396,15 @@ impl<W> Schedule<W> {
     }
 
     /// The pass ends: deferred suspensions start.
+    #[inline]
     pub(crate) fn end(&mut self) {
+        if self.has_deferred() {
+            self.start_deferred();
+        }
+    }
+
+    #[cold]
+    fn start_deferred(&mut self) {
         for (start, id) in std::mem::take(&mut self.deferred) {
             // It may stand here more than once, if it was taken and deferred again.
             if self.ops.get(id).is_some_and(|op| op.place == Place::Deferred && op.start == start) {
