@@ -226,10 +226,10 @@ pub(crate) unsafe extern "C-unwind" fn park(L: *mut lua_State) -> c_int {
     // cannot yield.
     unsafe {
         // A debugger may have got hold of this function.
-        if ffi::lua_type(L, 1) != ffi::LUA_TLIGHTUSERDATA || ffi::lua_touserdata(L, 1).is_null() {
+        let start = ffi::lua_touserdata(L, 1).cast::<Start>();
+        if ffi::lua_type(L, 1) != ffi::LUA_TLIGHTUSERDATA || start.is_null() {
             error::unable_to_yield(L);
         }
-        let start = ffi::lua_touserdata(L, 1).cast::<Start>();
         // Where the frame can be seen from outside it has no values; on 5.2 the yield hides them.
         #[cfg(not(feature = "lua52"))]
         ffi::lua_settop(L, 0);

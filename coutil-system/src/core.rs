@@ -424,6 +424,7 @@ impl<W> Loop<W> {
     }
 
     /// Reads the clock.
+    #[inline(never)]
     pub fn refresh(&mut self) {
         self.schedule.set_now(time::monotonic());
     }
@@ -499,12 +500,58 @@ impl<W> Loop<W> {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Next> {
-        if self.phase == Phase::Zero
-            && let Some(op) = self.schedule.next_zero()
-        {
-            return self.deliver(op);
+        // What most calls come to; the rest of it is in `advance`.
+        match self.phase {
+            Phase::Zero => loop {
+                if let Some(op) = self.schedule.next_zero() {
+                    return self.deliver(op);
+                }
+                if !self.has_only_suspensions() {
+                    break;
+                }
+                self.begin_pass();
+                if self.polls {
+                    self.phase = Phase::Timers;
+                    break;
+                }
+                self.schedule.begin_zero();
+            },
+            Phase::Due => {
+                if let Some(op) = self.schedule.next_due() {
+                    return self.deliver(op);
+                }
+            }
+            _ => {}
         }
         self.advance()
+    }
+
+    /// Whether a pass has nothing but suspensions without delay, nor the next one anything else.
+    #[inline]
+    fn has_only_suspensions(&self) -> bool {
+        !self.polls
+            && self.mode == Mode::Loop
+            && !self.halted
+            && self.schedule.has_only_zero()
+            && !self.remote.is_full()
+            && !self.signals.has_ready()
+    }
+
+    /// A pass begins. It polls if it is time to.
+    #[inline]
+    fn begin_pass(&mut self) {
+        self.passes += 1;
+        self.delivered = 0;
+        self.waited = false;
+        if !self.polls {
+            self.polls = self.since_poll >= BATCH || self.mode != Mode::Loop || {
+                let tick = time::coarse();
+                tick != std::mem::replace(&mut self.tick, tick)
+            };
+            if self.polls {
+                self.refresh();
+            }
+        }
     }
 
     #[inline]
@@ -529,18 +576,7 @@ impl<W> Loop<W> {
                         }
                         return Ok(Next::Finished(false));
                     }
-                    self.passes += 1;
-                    self.delivered = 0;
-                    self.waited = false;
-                    if !self.polls {
-                        self.polls = self.since_poll >= BATCH || self.mode != Mode::Loop || {
-                            let tick = time::coarse();
-                            tick != std::mem::replace(&mut self.tick, tick)
-                        };
-                        if self.polls {
-                            self.refresh();
-                        }
-                    }
+                    self.begin_pass();
                     self.phase = Phase::Timers;
                 }
                 Phase::Timers => {
@@ -627,8 +663,15 @@ impl<W> Loop<W> {
             && !self.remote.is_full()
             && !self.signals.has_caught()
             && !self.halted;
-        if !idle && !self.polls {
-            return Ok(false);
+        if !self.polls {
+            if !idle {
+                return Ok(false);
+            }
+            if !self.unknown.is_empty() && self.refused.is_empty() && !self.children.has_unknown() {
+                // A try of them costs no more than a poll, and may make that needless.
+                self.wake_unknown();
+                return Ok(false);
+            }
         }
         let mut wait = idle
             && self.unknown.is_empty()
@@ -720,16 +763,25 @@ impl<W> Loop<W> {
             }
             if event.read
                 && let Some(source) = self.sources.get_mut(id)
-                && source.connection != Connection::Connecting
             {
-                source.read = Readiness::Ready;
-                self.wake_reader(id);
+                if source.connection == Connection::Connecting {
+                    source.read = Readiness::Unknown;
+                } else {
+                    source.read = Readiness::Ready;
+                    self.wake_reader(id);
+                }
             }
         }
         self.ready = ready;
         for id in std::mem::take(&mut self.refused) {
             self.flush(id);
         }
+        self.wake_unknown();
+        self.look_at_children();
+    }
+
+    /// Has those tried of which it is not known whether they are ready.
+    fn wake_unknown(&mut self) {
         // None of them is listed again meanwhile; the list keeps its room.
         for at in 0..self.unknown.len() {
             let id = self.unknown[at];
@@ -740,7 +792,6 @@ impl<W> Loop<W> {
             }
         }
         self.unknown.clear();
-        self.look_at_children();
     }
 
     /// The poller, made at the first call.

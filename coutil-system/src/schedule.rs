@@ -20,6 +20,9 @@ const NIL: u32 = u32::MAX;
 /// So many entries for operations that were cancelled are left in a list, besides twice those there are.
 const STALE: usize = 64;
 
+/// So many of what a list of due operations has are sorted without memory of its own: a page of them.
+const SORTED_IN_PLACE: usize = 4096 / size_of::<(u64, OpId)>();
+
 /// Names an operation.
 pub type OpId = Id;
 
@@ -241,7 +244,17 @@ impl<W> Schedule<W> {
     /// Starts an operation that [`make_due`](Self::make_due) ends.
     #[inline]
     pub(crate) fn park(&mut self, id: OpId) {
-        self.restart(id, Place::Parked);
+        match self.ops.get_mut(id) {
+            // As below, but it stands in no list.
+            Some(op) if op.place == Place::Held => {
+                self.start += 1;
+                self.held -= 1;
+                (op.place, op.start) = (Place::Parked, self.start);
+            }
+            _ => {
+                self.restart(id, Place::Parked);
+            }
+        }
     }
 
     /// An operation that was tried, without success, waits again. It keeps its order.
@@ -253,6 +266,7 @@ impl<W> Schedule<W> {
     }
 
     /// A parked operation can be delivered.
+    #[inline]
     pub(crate) fn make_due(&mut self, id: OpId, class: Class) {
         if let Some(op) = self.ops.get_mut(id)
             && op.place == Place::Parked
@@ -261,12 +275,17 @@ impl<W> Schedule<W> {
             let class = if class == Class::Accept { 0 } else { 1 << 63 };
             self.due.push((class | op.start, id));
             if self.due.len() > 2 * self.ops.len() + STALE {
-                let ops = &self.ops;
-                self.due.retain(|(key, id)| {
-                    ops.get(*id).is_some_and(|op| op.place == Place::Due && op.start == key & !(1 << 63))
-                });
+                self.sweep_due();
             }
         }
+    }
+
+    #[cold]
+    fn sweep_due(&mut self) {
+        let ops = &self.ops;
+        self.due.retain(|(key, id)| {
+            ops.get(*id).is_some_and(|op| op.place == Place::Due && op.start == key & !(1 << 63))
+        });
     }
 
     /// Holds an operation, wherever it stands.
@@ -294,6 +313,7 @@ impl<W> Schedule<W> {
     }
 
     /// The earliest deadline.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<u64> {
         self.timers.first_key_value().map(|((deadline, _), _)| *deadline)
     }
@@ -344,11 +364,22 @@ impl<W> Schedule<W> {
     }
 
     /// Whether there are zero-delay suspensions.
+    #[inline]
     pub(crate) fn has_zero(&self) -> bool {
         self.zero.iter().any(|list| list.front != NIL)
     }
 
+    /// Whether there are such suspensions, and nothing else that a pass would deliver or move.
+    #[inline]
+    pub(crate) fn has_only_zero(&self) -> bool {
+        self.has_zero()
+            && !self.has_due()
+            && !self.has_deferred()
+            && self.deadline().is_none_or(|deadline| deadline > self.now)
+    }
+
     /// Whether there are operations that can be delivered, or that were cancelled since.
+    #[inline]
     pub(crate) fn has_due(&self) -> bool {
         !self.due.is_empty() || !self.delivered.is_empty()
     }
@@ -363,7 +394,13 @@ impl<W> Schedule<W> {
         if !self.due.is_empty() {
             self.delivered.append(&mut self.due);
             let later = |a: &(u64, OpId), b: &(u64, OpId)| b.0.cmp(&a.0);
-            self.delivered.sort_unstable_by(later);
+            // They come in few runs that are in order: those that were done when they were started, and those that a poll told
+            // about. The stable sort merges runs; for more than these it would allocate.
+            if self.delivered.len() <= SORTED_IN_PLACE {
+                self.delivered.sort_by(later);
+            } else {
+                self.delivered.sort_unstable_by(later);
+            }
         }
     }
 
@@ -384,7 +421,15 @@ impl<W> Schedule<W> {
     }
 
     /// The pass ends: deferred suspensions start.
+    #[inline]
     pub(crate) fn end(&mut self) {
+        if self.has_deferred() {
+            self.start_deferred();
+        }
+    }
+
+    #[cold]
+    fn start_deferred(&mut self) {
         for (start, id) in std::mem::take(&mut self.deferred) {
             // It may stand here more than once, if it was taken and deferred again.
             if self.ops.get(id).is_some_and(|op| op.place == Place::Deferred && op.start == start) {

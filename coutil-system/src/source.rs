@@ -290,7 +290,8 @@ impl Source {
         let result = match &mut item.output {
             Output::Connect { refused: Some(error), .. } => Some(Err(*error)),
             Output::Connect { .. } => match self.write {
-                // The descriptor has told that the attempt is over.
+                // The descriptor has told that the attempt is over, and how: a failure is unusual.
+                Readiness::Ready if !self.sticky => Some(Ok(())),
                 Readiness::Ready => Some(match rustix::net::sockopt::socket_error(&self.fd) {
                     Ok(Ok(())) => Ok(()),
                     Ok(Err(error)) | Err(error) => Err(error.into()),

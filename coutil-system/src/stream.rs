@@ -98,6 +98,10 @@ impl<W> Loop<W> {
         if let (Some(poller), Some(source)) = (&self.poller, self.sources.get_mut(id)) {
             poller.add(source.fd(), id.to_bits())?;
             source.registered = true;
+            if !source.kind.is_plain() {
+                // What there is already is told at once.
+                source.read = Readiness::NotReady;
+            }
         }
         Ok(())
     }

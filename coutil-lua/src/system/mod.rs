@@ -463,14 +463,17 @@ pub(crate) unsafe fn to_object<T>(
 ) -> Option<*mut T> {
     // SAFETY: what is pushed is popped.
     unsafe {
-        if ffi::lua_type(L, index) != ffi::LUA_TUSERDATA || ffi::lua_getmetatable(L, index) == 0 {
+        if ffi::lua_getmetatable(L, index) == 0 {
             return None;
         }
         let address = ffi::lua_topointer(L, -1);
         ffi::lua_pop(L, 1);
-        (address == state.touch(|state| state.system().classes[class as usize])
-            && ffi::lua_rawlen(L, index) >= size_of::<T>())
-        .then(|| ffi::lua_touserdata(L, index).cast())
+        if address != state.touch(|state| state.system().classes[class as usize]) {
+            return None;
+        }
+        // Null for what is no userdata, and a light one has no length.
+        let object = ffi::lua_touserdata(L, index);
+        (!object.is_null() && ffi::lua_rawlen(L, index) >= size_of::<T>()).then(|| object.cast())
     }
 }
 

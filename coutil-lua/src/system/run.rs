@@ -358,7 +358,6 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
         state.touch(|state| state.system().current = op);
         let bottom = ffi::lua_gettop(L);
         loop {
-            ffi::lua_settop(L, bottom);
             let found = state.touch(|state| {
                 let core = &state.system().core;
                 Some((*core.waiter(op)?, core.outcome(op)?))
@@ -390,8 +389,12 @@ unsafe fn deliver(L: *mut lua_State, state: StateRef, op: OpId) {
                 Attempted::Again => {}
                 Attempted::Waits => break,
             }
+            ffi::lua_settop(L, bottom);
         }
-        ffi::lua_settop(L, bottom);
+        // What was made for a try that came to something else.
+        if ffi::lua_gettop(L) != bottom {
+            ffi::lua_settop(L, bottom);
+        }
         state.touch(|state| state.system().current = OpId::NONE);
     }
 }

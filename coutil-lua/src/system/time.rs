@@ -68,7 +68,7 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let mut seconds = 0.0;
-        if !(args::is_absent(L, 1) && args::is_absent(L, 2)) {
+        if ffi::lua_gettop(L) > 0 {
             if !args::is_absent(L, 1) {
                 seconds = args::check_number(L, AWAIT, 1);
             }

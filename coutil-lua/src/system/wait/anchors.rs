@@ -126,11 +126,12 @@ pub(super) unsafe fn keep_thread(L: *mut lua_State, op: OpId) {
 unsafe fn identity(L: *mut lua_State, index: c_int) -> *const c_void {
     // SAFETY: a string is not converted.
     unsafe {
-        match ffi::lua_type(L, index) {
-            // Not all versions have a pointer for it.
-            ffi::LUA_TSTRING => ffi::lua_tostring(L, index).cast(),
-            _ => ffi::lua_topointer(L, index),
+        // The other versions have no pointer for it.
+        #[cfg(not(any(feature = "lua54", feature = "lua55")))]
+        if ffi::lua_type(L, index) == ffi::LUA_TSTRING {
+            return ffi::lua_tostring(L, index).cast();
         }
+        ffi::lua_topointer(L, index)
     }
 }
 
