@@ -155,6 +155,8 @@ impl Item {
 pub(crate) struct BoundFile {
     pub(crate) path: CString,
     pub(crate) identity: (u64, u64),
+    /// In which process it was made.
+    pub(crate) forks: u32,
 }
 
 pub(crate) struct Source {

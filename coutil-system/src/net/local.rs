@@ -4,6 +4,7 @@ use crate::core::{Attempt, Loop, OpId, SourceId};
 use crate::error::{Error, Result};
 use crate::process::above_standard;
 use crate::source::{BoundFile, Connection, Kind, Readiness, Source};
+use crate::sys::process;
 use rustix::io::Errno;
 use rustix::net::{
     self, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketAddrAny,
@@ -64,9 +65,9 @@ fn identity(path: &OsStr) -> Option<(u64, u64)> {
 
 impl Drop for BoundFile {
     fn drop(&mut self) {
-        // Only if it is still the file that was bound.
+        // Only if it is still the file that was bound; a child of a fork leaves it to its parent.
         let path = OsStr::from_bytes(self.path.to_bytes());
-        if identity(path) == Some(self.identity) {
+        if self.forks == process::forks() && identity(path) == Some(self.identity) {
             let _ = fs::remove_file(path);
         }
     }
@@ -125,7 +126,7 @@ impl<W> Loop<W> {
         })?;
         source.bound = true;
         if let (Ok(path), Some(identity)) = (CString::new(path), identity(OsStr::from_bytes(path))) {
-            source.file = Some(Box::new(BoundFile { path, identity }));
+            source.file = Some(Box::new(BoundFile { path, identity, forks: process::forks() }));
         }
         Ok(())
     }

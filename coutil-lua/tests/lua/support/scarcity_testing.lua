@@ -110,7 +110,7 @@ function S.child(prefix, text)
   file:write(S.prelude, text, "\n")
   file:close()
   S.succeeds("chmod 644 '" .. name .. "'")
-  local pipe = assert(io.popen(string.format('%s "%s" "%s" 2>&1; echo "exit=$?"', prefix, T.interpreter(), name)))
+  local pipe = assert(io.popen(string.format('timeout 120 %s "%s" "%s" 2>&1; echo "exit=$?"', prefix, T.interpreter(), name)))
   local out = pipe:read "*a"
   pipe:close()
   os.remove(name)
