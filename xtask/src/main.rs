@@ -10,8 +10,8 @@ mod floor;
 mod links;
 mod lua;
 mod projects;
-mod races;
 mod run;
+mod sanitize;
 mod soak;
 mod test;
 mod tidy;
@@ -30,7 +30,9 @@ cargo xtask <command>
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
     build --for LUA --into FOLDER the same, for that interpreter, and into that folder: what `luarocks make` does
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
-    races [--lua V]               the tests in which threads meet, under ThreadSanitizer: needs a nightly compiler with rust-src
+    sanitize address | thread [--lua V]
+                                  the tests under AddressSanitizer; those in which threads meet under ThreadSanitizer: needs
+                                  a nightly compiler with rust-src
     bench [--lua V,…] [--rounds N] [--write | --into FOLDER] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default;
                                   writes a page with plots: into docs/benchmarks, or that folder
@@ -85,10 +87,11 @@ fn run_command() -> Result<()> {
             finish(args)?;
             test::test(&sh, versions, filter)
         }
-        Some("races") => {
+        Some("sanitize") => {
             let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
+            let sanitizer = args.free_from_str()?;
             finish(args)?;
-            races::races(&sh, version)
+            sanitize::sanitize(&sh, sanitizer, version)
         }
         Some("bench") => {
             let versions = args.opt_value_from_fn("--lua", Version::list)?;

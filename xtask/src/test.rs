@@ -7,6 +7,7 @@
 use crate::build;
 use crate::lua::Version;
 use crate::projects;
+use crate::soak;
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::num::NonZero;
@@ -28,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub(crate) struct Count {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    skipped: u64,
+    pub(crate) skipped: u64,
 }
 
 impl Count {
@@ -106,13 +107,7 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
         let embedded =
             Interpreter { title: format!("{} embedded", version.name()), command, ..Default::default() };
         let folder = build::module(sh, version)?;
-        let with_module = interpreter(sh, version)?.map(|(command, args)| Interpreter {
-            title: format!("{} module", version.name()),
-            command,
-            args,
-            module: Some(Installed { lua: folder.clone(), library: folder.clone() }),
-            ..Default::default()
-        });
+        let with_module = with_module(sh, version, folder)?;
         suite(sh, &embedded, &filter, &mut total)?;
         let Some(with_module) = with_module else {
             println!("skipped: {} is not installed", version.interpreter());
@@ -129,6 +124,7 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
         }
     }
     if everything {
+        total.add(&soak::short(sh)?);
         examples(sh, &mut total)?;
     }
     println!("{} passed, {} failed", total.passed, total.failed);
@@ -195,7 +191,7 @@ pub(crate) fn slow(
 
 /// What runs the Lua tests.
 #[derive(Clone, Default)]
-struct Interpreter {
+pub(crate) struct Interpreter {
     title: String,
     command: PathBuf,
     args: Vec<String>,
@@ -210,7 +206,8 @@ struct Interpreter {
 }
 
 impl Interpreter {
-    fn run(&self, directory: &Path, script: &Path) -> Result<Output> {
+    /// What runs a script, in that directory.
+    pub(crate) fn command(&self, directory: &Path, script: &Path) -> Command {
         let mut command = Command::new(&self.command);
         command.args(&self.args).arg(script).current_dir(directory).stdin(Stdio::null());
         let support = directory.join(SUITE).join("support/?.lua");
@@ -235,13 +232,29 @@ impl Interpreter {
         // Scripts that tests start, and which end with something pending, are to end as in any interpreter.
         command.env("COUTIL_LOOP", "no");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("{} did not start", self.command.display()))?;
+        command
+    }
+
+    fn run(&self, directory: &Path, script: &Path) -> Result<Output> {
+        let child = self.command(directory, script).spawn();
+        let child = child.with_context(|| format!("{} did not start", self.command.display()))?;
         within(LIMIT, child).with_context(|| script.display().to_string())
     }
 }
 
+/// The interpreter of a version, with the module in that folder; none if it is not installed.
+pub(crate) fn with_module(sh: &Shell, version: Version, folder: PathBuf) -> Result<Option<Interpreter>> {
+    Ok(interpreter(sh, version)?.map(|(command, args)| Interpreter {
+        title: format!("{} module", version.name()),
+        command,
+        args,
+        module: Some(Installed { lua: folder.clone(), library: folder }),
+        ..Default::default()
+    }))
+}
+
 /// The output of a process, which is ended if it takes longer than that.
-fn within(limit: Duration, mut child: Child) -> Result<Output> {
+pub(crate) fn within(limit: Duration, mut child: Child) -> Result<Output> {
     let (done, is_done) = mpsc::channel::<()>();
     let id = i32::try_from(child.id())?;
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());

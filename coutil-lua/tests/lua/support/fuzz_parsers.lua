@@ -137,7 +137,7 @@ end
 local function model_uri(text, v6)
   local host, port
   if v6 then
-    host, port = text:match "^.([^%]]*)%]:(.+)$"
+    host, port = text:match "^[^%]]([^%]]*)%]:(.+)$"
   else
     host, port = text:match "^([^:]*):(.+)$"
   end

@@ -72,11 +72,11 @@ add("values that cross", function (c)
   for i = 1, list.n do
     list[i] = some_value(c)
     if c:chance(60) then
-      list[i] = c:pick { {}, print, io.stdout, coroutine.create(print) }
+      list[i] = c:pick { {}, print, io.stdout, T.create(print) }
       refused = refused or ("unable to transfer argument #%d (got %s)"):format(i + 1, type(list[i]))
     end
   end
-  local got
+  local got, first = nil, 2
   if refused then
     got = resumed(unpack(list, 1, list.n))
     same(got[1], false)
@@ -96,10 +96,10 @@ add("values that cross", function (c)
     got = resumed(unpack(list, 1, list.n))
     same(got[2], list.n)
     same(got.n, list.n + 2)
-    table.remove(got, 2)
+    first = 3
   end
   same(got[1], true)
-  for i = 1, list.n do same_value(got[i + 1], list[i], i) end
+  for i = 1, list.n do same_value(got[first + i - 1], list[i], i) end
 end)
 
 -- Chunks -----------------------------------------------------------------------------------------
@@ -146,6 +146,9 @@ local function chunk(c)
   return c:pick(sources)
 end
 
+-- LuaJIT looks at bytes behind those that there are to say which of the two it is.
+local function described(text) return (text:gsub("cannot load %l+ bytecode", "cannot load bytecode")) end
+
 local function compare(got, text, f, want, ...)
   if f then
     same(type(got), "userdata", text, ...)
@@ -153,7 +156,7 @@ local function compare(got, text, f, want, ...)
     same(got:close(), true)
   else
     same(got, false, ...)
-    same(text, want, ...)
+    same(described(text), described(want), ...)
   end
 end
 
@@ -292,6 +295,8 @@ add("bytes that are unpacked", function (c)
   if not string_unpack then return end
   -- There alignment counts from the begin of the text as well.
   local want = pack(pcall(string_unpack, format, bytes, at))
+  -- 5.3 finds the zero behind its texts.
+  if T.version == "5.3" and not got[1] and got[2]:find "unfinished string" then return end
   same(got[1], want[1], format, bytes, at, got[2], want[2])
   if not got[1] then return end
   same(got.n, want.n, format, bytes)
