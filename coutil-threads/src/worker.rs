@@ -64,7 +64,9 @@ impl Inner {
             state.ended.push(handle);
         }
         self.change(&state);
-        if !state.pending.is_empty() {
+        if state.is_over() {
+            self.end(state);
+        } else if !state.pending.is_empty() {
             // It may have been the one that was woken for it.
             self.call(state);
         }

@@ -125,6 +125,7 @@ pub(crate) fn sanitize(sh: &Shell, sanitizer: Sanitizer, version: Version) -> Re
         Sanitizer::Address => ("LSAN_OPTIONS", format!("suppressions={suppressions}:print_suppressions=0")),
     };
     let _options = sh.push_env(setup.variable, setup.options);
+    let _stack = sh.push_env("RUST_MIN_STACK", (64 << 20).to_string());
     let _suppressions = sh.push_env(variable, options);
     // To find out where a test panics that is to panic takes seconds with a standard library that is watched.
     let _backtrace = sh.push_env("RUST_BACKTRACE", "0");
