@@ -7,6 +7,7 @@ mod ci;
 mod dist;
 mod docs;
 mod floor;
+mod fuzz;
 mod links;
 mod lua;
 mod projects;
@@ -36,7 +37,8 @@ cargo xtask <command>
     bench [--lua V,…] [--rounds N] [--write | --into FOLDER] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default;
                                   writes a page with plots: into docs/benchmarks, or that folder
-    soak [--lua V] [--minutes N]  waits of all kinds, ended in any way, for so long: 2 minutes by default
+    soak [--lua V] [--minutes N]  everything at a time, ended in any way, for so long: 2 minutes by default
+    fuzz [--minutes N]            inputs for what parses, found by a fuzzer: needs a nightly compiler and cargo-fuzz; 2 minutes by default
     tidy                          where unsafe code is, and the licences of what is linked; fails if it must not be
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
@@ -136,6 +138,11 @@ fn run_command() -> Result<()> {
             let minutes = args.opt_value_from_str("--minutes")?.unwrap_or(2.0);
             finish(args)?;
             soak::soak(&sh, version, minutes)
+        }
+        Some("fuzz") => {
+            let minutes = args.opt_value_from_str("--minutes")?.unwrap_or(2.0);
+            finish(args)?;
+            fuzz::fuzz(&sh, minutes)
         }
         Some("tidy") => {
             finish(args)?;

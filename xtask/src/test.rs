@@ -175,15 +175,10 @@ pub(crate) fn installed(sh: &Shell, version: Version, module: Installed) -> Resu
     Ok(())
 }
 
-/// Runs the tests whose file names begin so, with a command in which the library is built in, and which is slow.
-pub(crate) fn slow(
-    sh: &Shell,
-    title: &str,
-    command: PathBuf,
-    begins: &'static [&'static str],
-) -> Result<Count> {
+/// Runs the tests whose file names are `chosen`, with a command in which the library is built in, and which is slow.
+pub(crate) fn slow(sh: &Shell, title: &str, command: PathBuf, chosen: fn(&str) -> bool) -> Result<Count> {
     let (title, scale) = (title.to_owned(), Some(20));
-    let interpreter = Interpreter { title, command, scale, begins: Some(begins), ..Default::default() };
+    let interpreter = Interpreter { title, command, scale, chosen: Some(chosen), ..Default::default() };
     let mut total = Count::default();
     suite(sh, &interpreter, &None, &mut total)?;
     Ok(total)
@@ -201,8 +196,8 @@ pub(crate) struct Interpreter {
     collector: Option<&'static str>,
     /// By how much the large tests are to be smaller.
     scale: Option<u32>,
-    /// How the names of the files begin that it is to run, if not all.
-    begins: Option<&'static [&'static str]>,
+    /// Which files it is to run, by their names, if not all.
+    chosen: Option<fn(&str) -> bool>,
 }
 
 impl Interpreter {
@@ -322,9 +317,8 @@ fn suite(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, total: 
     println!("== Lua {}", interpreter.title);
     let begun = Instant::now();
     let mut scripts = scripts(sh, filter)?;
-    if let Some(begins) = interpreter.begins {
-        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        scripts.retain(|path| begins.iter().any(|begin| name(path).starts_with(begin)));
+    if let Some(chosen) = interpreter.chosen {
+        scripts.retain(|path| chosen(&path.file_name().unwrap_or_default().to_string_lossy()));
     }
     let next = AtomicUsize::new(0);
     let directory = sh.current_dir();
