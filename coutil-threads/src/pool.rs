@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) closed: bool,
     /// The [`Pool`] is gone: threads end when there is no task.
     pub(crate) detached: bool,
+    /// So is every [`Handle`]: nobody adds tasks, or changes the size.
+    forsaken: bool,
     /// How many wait to close the pool.
     closers: usize,
 }
@@ -45,6 +47,21 @@ impl State {
     pub(crate) fn forget(&mut self, task: &Task) {
         task.set_stage(stage::ENDED);
         self.tasks.remove(task.key);
+    }
+
+    /// Whether no task ever runs again, as there is no thread, and will be none.
+    pub(crate) fn is_over(&self) -> bool {
+        self.forsaken && self.size == 0 && self.threads == 0
+    }
+
+    /// Closes it, where no task runs: takes those that are pending, and those that are suspended.
+    fn close(&mut self) -> (VecDeque<Arc<Task>>, Suspended) {
+        self.closed = true;
+        let pending = std::mem::take(&mut self.pending);
+        for task in &pending {
+            self.forget(task);
+        }
+        (pending, Suspended { tasks: self.tasks.iter().map(|(_, task)| Arc::clone(task)).collect() })
     }
 }
 
@@ -112,6 +129,16 @@ impl Inner {
         if state.closers > 0 {
             self.changed.notify_all();
         }
+    }
+
+    /// Drops all tasks of a pool that [is over](State::is_over): they and the pool keep each other.
+    pub(crate) fn end(&self, mut state: MutexGuard<'_, State>) {
+        let (pending, suspended) = state.close();
+        drop(state);
+        for task in pending {
+            task.destroy();
+        }
+        drop(suspended);
     }
 
     /// Waits for such a change.
@@ -189,7 +216,8 @@ impl Builder {
             stack_size,
             process: std::process::id(),
         };
-        let pool = Pool { handle: Handle { inner: Arc::new(inner) } };
+        let inner = Arc::new(inner);
+        let pool = Pool { handle: Handle { _outside: Arc::new(Outside(Arc::clone(&inner))), inner } };
         if let Err(error) = pool.resize(size, true) {
             pool.close();
             return Err(error);
@@ -201,7 +229,7 @@ impl Builder {
 /// Threads that run futures.
 ///
 /// All that a [`Handle`] does, this does. When it is dropped without being [closed](Pool::close), the tasks that there are go
-/// on, and the threads end when no task is left.
+/// on, and the threads end when no task is left. If its size is 0 then, the tasks are dropped with the last [`Handle`].
 #[derive(Debug)]
 pub struct Pool {
     handle: Handle,
@@ -238,14 +266,9 @@ impl Pool {
         while !(state.tasks.is_empty() || state.threads == 0) {
             state = inner.await_change(state);
         }
-        state.closed = true;
         state.size = 0;
+        let (pending, suspended) = state.close();
         inner.work.notify_all();
-        let pending = std::mem::take(&mut state.pending);
-        for task in &pending {
-            state.forget(task);
-        }
-        let suspended = Suspended { tasks: state.tasks.iter().map(|(_, task)| Arc::clone(task)).collect() };
         while state.threads > 0 {
             state = inner.await_change(state);
         }
@@ -279,10 +302,27 @@ impl Drop for Pool {
     }
 }
 
+/// What all handles have: it is dropped with the last of them.
+struct Outside(Arc<Inner>);
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if self.0.is_foreign() {
+            return;
+        }
+        let mut state = self.0.lock();
+        state.forsaken = true;
+        if state.is_over() {
+            self.0.end(state);
+        }
+    }
+}
+
 /// A way to a pool.
 #[derive(Clone)]
 pub struct Handle {
     inner: Arc<Inner>,
+    _outside: Arc<Outside>,
 }
 
 impl Handle {

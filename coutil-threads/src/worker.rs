@@ -64,6 +64,9 @@ impl Inner {
             state.ended.push(handle);
         }
         self.change(&state);
+        if state.is_over() {
+            self.end(state);
+        }
         // A task for which this one was woken is not forgotten: all the others were woken when their number changed.
     }
 

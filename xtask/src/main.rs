@@ -7,11 +7,12 @@ mod ci;
 mod dist;
 mod docs;
 mod floor;
+mod fuzz;
 mod links;
 mod lua;
 mod projects;
-mod races;
 mod run;
+mod sanitize;
 mod soak;
 mod test;
 mod tidy;
@@ -31,11 +32,14 @@ cargo xtask <command>
     build [--lua V]               build the module: target/lua/V/, for LUA_CPATH and LUA_PATH
     build --for LUA --into FOLDER the same, for that interpreter, and into that folder: what `luarocks make` does
     test [--lua V,…] [FILTER]     all tests, or those of these Lua versions, or the Lua tests whose file name has FILTER
-    races [--lua V]               the tests in which threads meet, under ThreadSanitizer: needs a nightly compiler with rust-src
+    sanitize address | thread [--lua V]
+                                  the tests under AddressSanitizer; those in which threads meet under ThreadSanitizer: needs
+                                  a nightly compiler with rust-src
     bench [--lua V,…] [--rounds N] [--write | --into FOLDER] [NAME…]
                                   the workloads of bench/, here and on the peers that are installed; 5.4 and jit by default;
                                   writes a page with plots: into docs/benchmarks, or that folder
-    soak [--lua V] [--minutes N]  waits of all kinds, ended in any way, for so long: 2 minutes by default
+    soak [--lua V] [--minutes N]  everything at a time, ended in any way, for so long: 2 minutes by default
+    fuzz [--minutes N]            inputs for what parses, found by a fuzzer: needs a nightly compiler and cargo-fuzz; 2 minutes by default
     tidy                          where unsafe code is, and the licences of what is linked; fails if it must not be
     docs                          the documentation as a site: target/book/ (with mdbook); checks its links
     dist [--lua V,…] [--target TRIPLE] [--no-tests]
@@ -86,10 +90,11 @@ fn run_command() -> Result<()> {
             finish(args)?;
             test::test(&sh, versions, filter)
         }
-        Some("races") => {
+        Some("sanitize") => {
             let version = args.opt_value_from_str("--lua")?.unwrap_or_default();
+            let sanitizer = args.free_from_str()?;
             finish(args)?;
-            races::races(&sh, version)
+            sanitize::sanitize(&sh, sanitizer, version)
         }
         Some("bench") => {
             let versions = args.opt_value_from_fn("--lua", Version::list)?;
@@ -134,6 +139,11 @@ fn run_command() -> Result<()> {
             let minutes = args.opt_value_from_str("--minutes")?.unwrap_or(2.0);
             finish(args)?;
             soak::soak(&sh, version, minutes)
+        }
+        Some("fuzz") => {
+            let minutes = args.opt_value_from_str("--minutes")?.unwrap_or(2.0);
+            finish(args)?;
+            fuzz::fuzz(&sh, minutes)
         }
         Some("tidy") => {
             finish(args)?;

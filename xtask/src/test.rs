@@ -7,6 +7,7 @@
 use crate::build;
 use crate::lua::Version;
 use crate::projects;
+use crate::soak;
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::num::NonZero;
@@ -28,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub(crate) struct Count {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    skipped: u64,
+    pub(crate) skipped: u64,
 }
 
 impl Count {
@@ -106,13 +107,7 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
         let embedded =
             Interpreter { title: format!("{} embedded", version.name()), command, ..Default::default() };
         let folder = build::module(sh, version)?;
-        let with_module = interpreter(sh, version)?.map(|(command, args)| Interpreter {
-            title: format!("{} module", version.name()),
-            command,
-            args,
-            module: Some(Installed { lua: folder.clone(), library: folder.clone() }),
-            ..Default::default()
-        });
+        let with_module = with_module(sh, version, folder)?;
         suite(sh, &embedded, &filter, &mut total)?;
         let Some(with_module) = with_module else {
             println!("skipped: {} is not installed", version.interpreter());
@@ -129,6 +124,7 @@ pub(crate) fn test(sh: &Shell, versions: Option<Vec<Version>>, filter: Option<St
         }
     }
     if everything {
+        total.add(&soak::short(sh)?);
         examples(sh, &mut total)?;
     }
     println!("{} passed, {} failed", total.passed, total.failed);
@@ -179,15 +175,10 @@ pub(crate) fn installed(sh: &Shell, version: Version, module: Installed) -> Resu
     Ok(())
 }
 
-/// Runs the tests whose file names begin so, with a command in which the library is built in, and which is slow.
-pub(crate) fn slow(
-    sh: &Shell,
-    title: &str,
-    command: PathBuf,
-    begins: &'static [&'static str],
-) -> Result<Count> {
+/// Runs the tests whose file names are `chosen`, with a command in which the library is built in, and which is slow.
+pub(crate) fn slow(sh: &Shell, title: &str, command: PathBuf, chosen: fn(&str) -> bool) -> Result<Count> {
     let (title, scale) = (title.to_owned(), Some(20));
-    let interpreter = Interpreter { title, command, scale, begins: Some(begins), ..Default::default() };
+    let interpreter = Interpreter { title, command, scale, chosen: Some(chosen), ..Default::default() };
     let mut total = Count::default();
     suite(sh, &interpreter, &None, &mut total)?;
     Ok(total)
@@ -195,7 +186,7 @@ pub(crate) fn slow(
 
 /// What runs the Lua tests.
 #[derive(Clone, Default)]
-struct Interpreter {
+pub(crate) struct Interpreter {
     title: String,
     command: PathBuf,
     args: Vec<String>,
@@ -205,12 +196,13 @@ struct Interpreter {
     collector: Option<&'static str>,
     /// By how much the large tests are to be smaller.
     scale: Option<u32>,
-    /// How the names of the files begin that it is to run, if not all.
-    begins: Option<&'static [&'static str]>,
+    /// Which files it is to run, by their names, if not all.
+    chosen: Option<fn(&str) -> bool>,
 }
 
 impl Interpreter {
-    fn run(&self, directory: &Path, script: &Path) -> Result<Output> {
+    /// What runs a script, in that directory.
+    pub(crate) fn command(&self, directory: &Path, script: &Path) -> Command {
         let mut command = Command::new(&self.command);
         command.args(&self.args).arg(script).current_dir(directory).stdin(Stdio::null());
         let support = directory.join(SUITE).join("support/?.lua");
@@ -235,13 +227,29 @@ impl Interpreter {
         // Scripts that tests start, and which end with something pending, are to end as in any interpreter.
         command.env("COUTIL_LOOP", "no");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("{} did not start", self.command.display()))?;
+        command
+    }
+
+    fn run(&self, directory: &Path, script: &Path) -> Result<Output> {
+        let child = self.command(directory, script).spawn();
+        let child = child.with_context(|| format!("{} did not start", self.command.display()))?;
         within(LIMIT, child).with_context(|| script.display().to_string())
     }
 }
 
+/// The interpreter of a version, with the module in that folder; none if it is not installed.
+pub(crate) fn with_module(sh: &Shell, version: Version, folder: PathBuf) -> Result<Option<Interpreter>> {
+    Ok(interpreter(sh, version)?.map(|(command, args)| Interpreter {
+        title: format!("{} module", version.name()),
+        command,
+        args,
+        module: Some(Installed { lua: folder.clone(), library: folder }),
+        ..Default::default()
+    }))
+}
+
 /// The output of a process, which is ended if it takes longer than that.
-fn within(limit: Duration, mut child: Child) -> Result<Output> {
+pub(crate) fn within(limit: Duration, mut child: Child) -> Result<Output> {
     let (done, is_done) = mpsc::channel::<()>();
     let id = i32::try_from(child.id())?;
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
@@ -309,9 +317,8 @@ fn suite(sh: &Shell, interpreter: &Interpreter, filter: &Option<String>, total: 
     println!("== Lua {}", interpreter.title);
     let begun = Instant::now();
     let mut scripts = scripts(sh, filter)?;
-    if let Some(begins) = interpreter.begins {
-        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        scripts.retain(|path| begins.iter().any(|begin| name(path).starts_with(begin)));
+    if let Some(chosen) = interpreter.chosen {
+        scripts.retain(|path| chosen(&path.file_name().unwrap_or_default().to_string_lossy()));
     }
     let next = AtomicUsize::new(0);
     let directory = sh.current_dir();

@@ -115,3 +115,48 @@ fn a_pool_that_is_dropped_goes_on_until_there_are_no_tasks() {
     receiver.recv().unwrap();
     reaches(&handle, [0, 0, 0, 0, 2, 0]);
 }
+
+/// They and the pool kept each other.
+#[test]
+fn tasks_for_which_there_is_no_thread_any_more_go_with_the_last_handle() {
+    let task = Arc::new(());
+    let (begun, begin, flag) = (Gate::default(), Gate::default(), Flag::default());
+    let pool = Pool::new(1).unwrap();
+    let (held, waiting) = (Arc::clone(&task), flag.clone());
+    pool.spawn(async move {
+        waiting.await;
+        drop(held);
+    })
+    .unwrap();
+    reaches(&pool, [1, 0, 0, 1, 1, 1]);
+    let (tell, go) = (begun.clone(), begin.clone());
+    pool.spawn(async move {
+        tell.open(1);
+        go.pass();
+    })
+    .unwrap();
+    begun.pass();
+    pool.resize(0, false).unwrap();
+    let held = Arc::clone(&task);
+    pool.spawn(async move { drop(held) }).unwrap();
+    let handle = pool.handle();
+    drop(pool);
+    assert_eq!(Arc::strong_count(&task), 3, "the size may change");
+    drop(handle);
+    // The thread that runs the other one drops them.
+    begin.open(1);
+    for _ in 0..1_000_000 {
+        if Arc::strong_count(&task) == 1 {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    assert_eq!(Arc::strong_count(&task), 1);
+    flag.set();
+
+    let pool = Pool::new(0).unwrap();
+    let held = Arc::clone(&task);
+    pool.spawn(async move { drop(held) }).unwrap();
+    drop(pool);
+    assert_eq!(Arc::strong_count(&task), 1);
+}
