@@ -494,6 +494,8 @@ impl<W> Loop<W> {
         {
             if matches!(item.output, Output::Connect { .. }) {
                 source.connection = if result.is_ok() { Connection::Connected } else { Connection::None };
+                // Many connections never need it again.
+                source.queue.shrink_to_fit();
             }
             self.abandoned -= usize::from(item.is_abandoned());
             self.finish(item.op, result);

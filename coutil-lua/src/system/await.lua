@@ -48,6 +48,10 @@ local start = starts.suspend
 if start then
   if yield then
     awaits.suspend = function (seconds, mode)
+      if seconds == nil and mode == nil then
+        start()
+        return finish(yield())
+      end
       local slept = start(seconds, mode)
       if slept then return slept end
       return finish(yield())

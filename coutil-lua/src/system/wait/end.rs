@@ -158,6 +158,9 @@ impl System {
     /// Ends an operation that was delivered, unless it was started again.
     #[inline]
     pub(crate) fn settle(&mut self, op: OpId) -> bool {
+        if !self.core.is_held(op) {
+            return false;
+        }
         #[cfg(any(feature = "lua51", feature = "luajit"))]
         let thread = self.core.waiter(op).map(|waiter| waiter.thread);
         let ended = self.core.settle(op);
