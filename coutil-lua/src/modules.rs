@@ -31,6 +31,15 @@ pub(crate) const ALL: &[Module] = &[
     Module { name: c"coutil.memory", open: open_memory },
 ];
 
+/// What the Lua files of the modules have in front of them (`lua/coutil/`). Independent states find these wherever the library is.
+pub(crate) const NATIVE: &[Module] = &[
+    Module { name: c"coutil.native.event", open: open_event },
+    Module { name: c"coutil.native.mutex", open: open_mutex },
+    Module { name: c"coutil.native.promise", open: open_promise },
+    Module { name: c"coutil.native.queued", open: open_queued },
+    Module { name: c"coutil.native.spawn", open: open_native_spawn },
+];
+
 /// Pushes the module of that name, made by `make` at the first time. [-0, +1] May raise.
 unsafe fn once(L: *mut lua_State, name: &CStr, make: unsafe fn(*mut lua_State)) -> c_int {
     // SAFETY: `make` pushes one value.

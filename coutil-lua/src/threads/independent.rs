@@ -4,6 +4,7 @@ use super::chunk::Source;
 use super::openers::{OPENERS, open_package};
 use super::shared::{Context, Shared};
 use super::transfer::{Transfer, Value};
+use crate::modules::{Module, NATIVE};
 use crate::raw::{c_int, compat, lua_CFunction, lua_State};
 use crate::state::StateRef;
 use coutil_threads::Handle;
@@ -157,6 +158,7 @@ unsafe extern "C-unwind" fn build(L: *mut lua_State) -> c_int {
             ffi::lua_pushcfunction(L, *opener);
             ffi::lua_setfield(L, -2, name.as_ptr());
         }
+        give_natives(L);
         let entries: *const [Entry] = (*build).entries.as_slice();
         for entry in &*entries {
             ffi::lua_pushlstring(L, entry.name.as_ptr().cast(), entry.name.len());
@@ -192,6 +194,22 @@ unsafe extern "C-unwind" fn build(L: *mut lua_State) -> c_int {
         set_globals(L);
         ffi::lua_xmove(L, chunk, 1);
         0
+    }
+}
+
+/// Has `require` find what the Lua files of our modules need: these may come from `package.preload` of the creator, to a state whose
+/// paths lead nowhere (20 §0.6, §0.7). They are not in the table itself, which has what 20 §1.2 says. [-0, +0]
+unsafe fn give_natives(L: *mut lua_State) {
+    // SAFETY: the table of preloaded modules is on the top.
+    unsafe {
+        ffi::lua_createtable(L, 0, 1);
+        ffi::lua_createtable(L, 0, NATIVE.len() as c_int);
+        for Module { name, open } in NATIVE {
+            ffi::lua_pushcfunction(L, *open);
+            ffi::lua_setfield(L, -2, name.as_ptr());
+        }
+        ffi::lua_setfield(L, -2, c"__index".as_ptr());
+        ffi::lua_setmetatable(L, -2);
     }
 }
 

@@ -126,6 +126,11 @@ everywhere("every module of the library can be required [20 0.6] [20 0.7] [20 4.
   return give("all", emitted, log[1]) ]],
   function (...) T.same(pack(...), { "all", true, "caught" }) end)
 
+everywhere("the name memory leads to the buffers, and sets nothing [90 3.2] [20 1.7] [20 4.15]", [[
+  local memory = require "memory"
+  return give(memory.type(memory.create(1)), not (_G or package or io or string)) ]],
+  function (...) T.same(pack(...), { "fixed", true }) end)
+
 -- preload ---------------------------------------------------------------------------------------
 
 local function with_preload(entries, f)
@@ -161,6 +166,39 @@ H.test("entries of preload are copied [20 1.3] [20 1.5] [00 7.1.4] [20 0.6]", fu
       system.run()
       assert(co:close())
       return unpack(w.got, 1, w.got.n) ]])
+  end)
+end)
+
+H.test("modules that are Lua files work where the library is not to be found [20 0.6] [20 0.7] [20 1.3]", function ()
+  local entries, search = {}, (package.searchers or package.loaders)[2]
+  for _, name in ipairs { "event", "queued", "mutex", "promise", "spawn" } do
+    name = "coutil." .. name
+    local loader = package.preload[name] or search(name)
+    T.eq(type(loader), "function", name)
+    entries[name] = loader
+  end
+  with_preload(entries, function ()
+    T.returns({ true, true, "native", 5 }, H.bare, [[
+      local package, require = require "package", require
+      package.path, package.cpath = "", ""
+      local spawn, event = require "coutil.spawn", require "coutil.event"
+      local done
+      spawn.catch(function () end, function () done = require "coutil.promise" and event.await "e" end)
+      local emitted = event.emitall "e"
+      require "coutil.queued"
+      require "coutil.mutex"
+      require "_G"
+      local seen = "native"
+      local string = require "string"
+      -- They do not stand beside what was copied.
+      for name in pairs(package.preload) do
+        if string.find(name, "native", 1, true) and name ~= "coutil.native.spawn" then seen = name end
+      end
+      local count = 0
+      for name in pairs(package.loaded) do
+        if string.find(name, "^coutil%.%a+$") then count = count + 1 end
+      end
+      return emitted, done == "e", seen, count ]])
   end)
 end)
 
