@@ -296,6 +296,20 @@ T.test_if(P.states and P.sees, "no state coroutines, or nothing tells of handler
   T.eq(P.caught(10), false)
 end)
 
+T.test("different signals are delivered in the order in which they came [40 G9]", function ()
+  local names = { "userdef2", "hangup", "userdef1", "winresize", "terminate" }
+  local log = {}
+  for i = #names, 1, -1 do
+    T.start(function ()
+      local name = awaitsig(names[i])
+      log[#log + 1] = name
+    end)
+  end
+  for _, name in ipairs(names) do P.emit(name) end
+  L.run()
+  T.same(log, names)
+end)
+
 -- How often -------------------------------------------------------------------------------------
 
 T.test("three signals, three times [40 G11]", function ()

@@ -31,10 +31,23 @@ struct Watched {
     waiting: Vec<OpId>,
 }
 
+impl Watched {
+    /// Has those delivered that wait, if the signal was caught since the last time.
+    fn catch(&mut self, signal: i32, ready: &mut VecDeque<OpId>) {
+        let caught = signal::caught(signal);
+        if caught != self.limit {
+            self.limit = caught;
+            ready.extend(self.waiting.drain(..));
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Signals {
     node: Option<Node>,
     watched: BTreeMap<i32, Watched>,
+    /// How many signals of any kind were caught when the loop looked last.
+    seen: u64,
     /// Operations to be delivered in this pass, as far as they still wait.
     ready: VecDeque<OpId>,
 }
@@ -176,15 +189,20 @@ impl<W> Loop<W> {
         }
     }
 
-    /// Looks what was caught since the last time. What is caught from now on is for a later pass.
+    /// Looks what was caught since the last time, in the order in which it was. What is caught from now on is for a later pass.
     pub(crate) fn catch_signals(&mut self) {
-        let signals = &mut self.signals;
-        for (signal, watched) in &mut signals.watched {
-            let caught = signal::caught(*signal);
-            if caught != watched.limit {
-                watched.limit = caught;
-                signals.ready.extend(watched.waiting.drain(..));
+        let Signals { watched, seen, ready, .. } = &mut self.signals;
+        if watched.is_empty() {
+            return;
+        }
+        for signal in signal::latest(seen) {
+            if let Some(watched) = watched.get_mut(&signal) {
+                watched.catch(signal, ready);
             }
+        }
+        // Of many the first are not listed there.
+        for (signal, watched) in watched {
+            watched.catch(*signal, ready);
         }
     }
 

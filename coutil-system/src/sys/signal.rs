@@ -11,13 +11,20 @@ use libc::c_int;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// Signals have numbers below this.
 pub(crate) const SIGNALS: usize = 65;
 
 /// How often each signal was caught.
 static CAUGHT: [AtomicU64; SIGNALS] = [const { AtomicU64::new(0) }; SIGNALS];
+
+/// So many of those that were caught last are in [`LATEST`].
+const LOG: usize = 64;
+
+/// The signals that were caught last, and how many were in all: the order in which they came.
+static LATEST: [AtomicU8; LOG] = [const { AtomicU8::new(0) }; LOG];
+static TOTAL: AtomicU64 = AtomicU64::new(0);
 
 /// How many watch each signal. Changed under [`LOCK`].
 static WATCHED: [AtomicU32; SIGNALS] = [const { AtomicU32::new(0) }; SIGNALS];
@@ -64,6 +71,8 @@ fn index(signal: c_int) -> Result<usize> {
 extern "C" fn handle(signal: c_int) {
     let Ok(index) = index(signal) else { return };
     let errno = process::errno();
+    let number = TOTAL.fetch_add(1, SeqCst);
+    LATEST[number as usize % LOG].store(index as u8, SeqCst);
     CAUGHT[index].fetch_add(1, SeqCst);
     let mut node = NODES.load(SeqCst);
     // SAFETY: nodes are never freed.
@@ -127,6 +136,15 @@ pub(crate) fn unwatch(signal: c_int) {
 /// How often a signal was caught since the program began.
 pub(crate) fn caught(signal: c_int) -> u64 {
     index(signal).map_or(0, |index| CAUGHT[index].load(SeqCst))
+}
+
+/// The signals that were caught after so many in all, which is set to how many there are now. They are in the order in which they
+/// came; the first ones are missing if there were many, and one that is caught at this moment may be.
+pub(crate) fn latest(seen: &mut u64) -> impl Iterator<Item = c_int> + use<> {
+    let total = TOTAL.load(SeqCst);
+    let first = (*seen).max(total.saturating_sub(LOG as u64));
+    *seen = total;
+    (first..total).map(|number| LATEST[number as usize % LOG].load(SeqCst).into())
 }
 
 /// Whether children leave no status when they end, as `SIGCHLD` is ignored.
