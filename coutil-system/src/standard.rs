@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustix::{fs, io, net, stdio, termios};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 /// One of the standard streams of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +66,23 @@ impl Standard {
         }
     }
 
+    /// Whether it was not open when this process looked at one of the three first. Then it is none later either: its number may
+    /// be that of anything that is opened, if only until that is moved above.
+    fn was_closed(self) -> bool {
+        static CLOSED: OnceLock<[bool; 3]> = OnceLock::new();
+        let closed = |stream: Self| io::fcntl_getfd(stream.fd()) == Err(io::Errno::BADF);
+        CLOSED.get_or_init(|| Self::ALL.map(closed))[self as usize]
+    }
+
     /// What it is.
     ///
     /// # Errors
     ///
-    /// `bad file descriptor` if it is not open; `socket type not supported` if it is something else.
+    /// `bad file descriptor` if it is not open, or was not when this process looked at one of the three first; `socket type not supported` if it is something else.
     pub fn type_of(self) -> Result<Type> {
+        if self.was_closed() {
+            return Err(io::Errno::BADF.into());
+        }
         let fd = self.fd();
         if termios::isatty(fd) {
             return Ok(Type::Terminal);

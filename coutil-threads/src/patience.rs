@@ -23,8 +23,6 @@
 
 use crate::sync::thread;
 use std::hint;
-use std::sync::OnceLock;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// How long it is looked: about what it costs to sleep and to be woken.
@@ -45,14 +43,11 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Whether to [`look`] at this occasion; [`learn`](Self::learn) is to be told what came of it. Where nobody else can run
-    /// meanwhile, on a single processor, it never is.
+    /// Whether to [`look`] at this occasion; [`learn`](Self::learn) is to be told what came of it.
     pub fn should_look(&mut self) -> bool {
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
-        }
-        several_processors()
+        let looks = self.skip == 0;
+        self.skip = self.skip.saturating_sub(1);
+        looks
     }
 
     /// Takes into account whether something came while it was looked. After each vain attempt more occasions are let go, up to 127 in
@@ -61,12 +56,6 @@ impl Patience {
         self.misses = if came { 0 } else { (self.misses + 1).min(MOST_MISSES) };
         self.skip = (1 << self.misses) - 1;
     }
-}
-
-/// Whether others can run meanwhile.
-fn several_processors() -> bool {
-    static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| cfg!(loom) || available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
 /// Calls `came` until it is true, or for about 10 µs, which is what it costs to sleep and to be woken. Gives whether it came. Those who are
@@ -105,9 +94,7 @@ mod tests {
         let mut patience = Patience::default();
         let mut tries = 0;
         for _ in 0..10_000 {
-            if patience.skip > 0 {
-                patience.skip -= 1;
-            } else {
+            if patience.should_look() {
                 tries += 1;
                 patience.learn(false);
             }

@@ -645,4 +645,18 @@ T.test_if(linux and S.closable, "no /proc, or no streams closed", "no descriptor
   end
 end)
 
+T.test_if(linux and S.closable, "no /proc, or no streams closed", "what takes the number of a closed stream is none [30 D13]", function ()
+  T.eq(S.run("@ <&-", [=[
+    start()
+    local file = assert(io.open(DIR .. "/text.lua"))
+    eq(flags(0) ~= nil, true)
+    local co = assert(require "coutil.coroutine".load "return require 'coutil.system'.stdin == nil")
+    local got
+    coroutine.wrap(function () got = pack(system.resume(co)) end)()
+    eq(system.run(), false)
+    same(got, { true, true })
+    file:close()
+  ]=]), "")
+end)
+
 T.done()
