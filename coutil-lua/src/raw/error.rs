@@ -137,8 +137,9 @@ unsafe fn function_name(L: *mut lua_State, frame: c_int, ar: &ffi::lua_Debug) ->
     unsafe {
         if !ar.name.is_null() {
             let name = CStr::from_ptr(ar.name).to_bytes();
-            // Before 5.4 a metamethod is called by its field.
-            let prefix = if name.starts_with(b"__") { 2 } else { 0 };
+            // Before 5.4 a metamethod is called by its field; later such a name is that of a call of the field.
+            let is_field = cfg!(any(feature = "lua54", feature = "lua55"));
+            let prefix = if name.starts_with(b"__") && !is_field { 2 } else { 0 };
             return ar.name.add(prefix);
         }
         let mut ar: ffi::lua_Debug = std::mem::zeroed();

@@ -22,6 +22,11 @@ T.test("a function is called by the name that its caller uses [00 5.2.1]", funct
   T.eq(message(compile "local f = (...).len; f('x')", memory), "bad argument #1 to 'f' (memory expected, got string)")
 end)
 
+T.test_if(T.number >= 5.4, "an event and its field have one name", "a field of a metatable is called by its name [00 5.2.1]", function ()
+  local meta = getmetatable(memory.create(4))
+  T.eq(message(compile "(...).__len('x')", meta), "bad argument #1 to '__len' (memory expected, got string)")
+end)
+
 T.test("as a method, self does not count [00 5.2.1]", function ()
   local m = memory.create(4)
   T.eq(message(compile "(...):get {}", m), "bad argument #1 to 'get' (number expected, got table)")
