@@ -21,6 +21,9 @@ local slow = not T.full_speed
 
 local function test(title, f) T.test_if(F.name, "no fork in this interpreter", title, f) end
 
+-- A parent that was disturbed waits for ever.
+if F.name then F.alarm(300) end
+
 local foreign = "loop of another process"
 
 -- The ways in which a child leaves. A program that embeds Lua decides itself about that.
@@ -224,4 +227,5 @@ test("many children, while threads make calls [90 5.3]", function ()
   T.eq(count > 0, true)
 end)
 
+if F.name then F.alarm(0) end
 T.done()
