@@ -63,11 +63,11 @@ local function test_signals(title, command, awaited)
     local pool = assert(threads.create(1))
     assert(pool:dostring(storm, "=storm", "t", tostring(P.pid), flag, command, told))
     H.wait(function () return channel.getnames()[told .. " begun"] end, "the program")
-    rounds(1, 6)
+    rounds(1, 3)
     -- Threads and tasks too.
     local other = assert(threads.create(2))
     local name = H.name()
-    for i = 1, 20 do
+    for i = 1, 10 do
       assert(other:dostring("require 'coroutine'.yield(..., 'out', 1)", nil, nil, name))
       if i % 2 == 0 then
         T.returns({ true, 1 }, function () return H.meet(name, "in") end)
