@@ -250,7 +250,9 @@ pub(crate) unsafe fn suspend_prepared<A: Await>(
                     system.forget(former);
                 }
                 if let Err(error) = start(system, op) {
-                    if A::RAISES && let Some(waiter) = system.core.waiter_mut(op) {
+                    if A::RAISES
+                        && let Some(waiter) = system.core.waiter_mut(op)
+                    {
                         waiter.what = What::Raised;
                     }
                     system.core.fail(op, error);
