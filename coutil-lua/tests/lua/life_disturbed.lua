@@ -36,7 +36,7 @@ local storm = H.prelude .. [==[
     return function () for i = 1, 2 do coroutine.resume(waiting[i]) end end
   end
   local first, second = await "userdef1", await "userdef2"
-  local program = { execfile = "sh", arguments = { "-c", "while :; do " .. command .. "; done", pid } }
+  local program = { execfile = "sh", arguments = { "-c", "trap 'kill -s CONT $0; exit' TERM; while :; do " .. command .. "; done", pid } }
   local ended
   start(function () ended = system.execute(program) end)
   local begun = channel.create(told .. " begun") assert(begun)
@@ -44,7 +44,8 @@ local storm = H.prelude .. [==[
     start(function () system.suspend(.001) end)
     system.run "step"
   end
-  system.emitsig(program.pid, 9)
+  -- It ends between its commands: it does not leave us stopped.
+  system.emitsig(program.pid, 15)
   while not ended do system.run "step" end
   alive = false
   -- The last signals have arrived: they came before the end of the program did.
