@@ -36,7 +36,7 @@ local storm = H.prelude .. [==[
     return function () for i = 1, 2 do coroutine.resume(waiting[i]) end end
   end
   local first, second = await "userdef1", await "userdef2"
-  local program = { execfile = "sh", arguments = { "-c", "trap 'kill -s CONT $0; exit' TERM; while :; do " .. command .. "; done", pid } }
+  local program = { execfile = "sh", arguments = { "-c", "trap 'kill -s CONT $0; exit' TERM; while kill -s 0 $0 2>&-; do " .. command .. "; done", pid } }
   local ended
   start(function () ended = system.execute(program) end)
   local begun = channel.create(told .. " begun") assert(begun)
