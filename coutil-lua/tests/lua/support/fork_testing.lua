@@ -53,7 +53,7 @@ function F.child(child, leave)
   io.stderr:flush()
   local pid = F.fork()
   if pid ~= 0 then return F.wait(pid) end
-  F.alarm(60)
+  F.alarm(40)
   local ok, text = xpcall(child, debug.traceback)
   if not ok then
     io.stderr:write("in the child: ", tostring(text), "\n")
