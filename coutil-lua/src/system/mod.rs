@@ -158,6 +158,7 @@ impl Drop for System {
     fn drop(&mut self) {
         if self.core.is_foreign() {
             self.files.loans.leave();
+            self.leave_relatives();
         }
     }
 }

@@ -95,6 +95,13 @@ impl Tasks {
         self.running.get(&op.index())
     }
 
+    /// In a child of a fork: exchanges are left as they are.
+    pub(crate) fn leave_exchanges(&mut self) {
+        let left = self.running.extract_if(|_, running| matches!(running, Running::Exchange(_)));
+        left.for_each(std::mem::forget);
+        self.exchanges = 0;
+    }
+
     /// How many operations are exchanges that have not been delivered.
     pub(crate) fn exchanges(&self) -> usize {
         self.exchanges

@@ -69,7 +69,12 @@ pub(crate) unsafe fn check(L: *mut lua_State, frame: c_int, state: StateRef, arg
     // SAFETY: arguments are checked.
     unsafe {
         let object = check_object::<Object>(L, frame, state, arg, Class::Channel) as usize;
-        if !state.touch(|state| state.system().related.channels.contains_key(&object)) {
+        let is_open = state.touch(|state| {
+            let system = state.system();
+            system.leave_relatives();
+            system.related.channels.contains_key(&object)
+        });
+        if !is_open {
             args::bad(L, frame, arg, c"closed channel");
         }
         object
@@ -142,6 +147,7 @@ unsafe extern "C-unwind" fn close(L: *mut lua_State) -> c_int {
     unsafe {
         let state = StateRef::of(L);
         let object = check_object::<Object>(L, DIRECT, state, 1, Class::Channel) as usize;
+        state.touch(|state| state.system().leave_relatives());
         if state.touch(|state| is_in_use(state.system(), object, std::ptr::null_mut())) {
             args::bad(L, DIRECT, 1, c"in use");
         }
@@ -162,6 +168,7 @@ unsafe extern "C-unwind" fn release(L: *mut lua_State) -> c_int {
         let object = object as usize;
         let waits = state.touch(|state| {
             let system = state.system();
+            system.leave_relatives();
             system.related.channels.get_mut(&object)?.lingers = None;
             let op = system.related.channels.get(&object)?.op;
             is_in_use(system, object, std::ptr::null_mut()).then_some(op)

@@ -18,6 +18,7 @@ pub(crate) mod transfer;
 pub(crate) mod warning;
 
 use crate::raw::Functions;
+use crate::system::System;
 use coutil_threads::Pool;
 use rustc_hash::FxHashMap;
 use shared::Shared;
@@ -45,6 +46,28 @@ pub(crate) struct Related {
     pub(crate) round: u64,
     /// The chunk of the task whose `run` may yield, see [`run`].
     pub(crate) yields: bool,
+    /// This is a child of a fork, and what it shared with others was left to its parent.
+    pub(super) left: bool,
+}
+
+impl System {
+    /// In a child of a fork: whoever had the lock of the channels then does not give it back. So what the parent shares, its channels
+    /// among that, is left as it is; objects of them are closed. If something is shared from now on, it is the child's own.
+    #[inline]
+    pub(crate) fn leave_relatives(&mut self) {
+        if self.core.is_foreign() && !self.related.left {
+            self.leave_them();
+        }
+    }
+
+    #[cold]
+    fn leave_them(&mut self) {
+        self.related.left = true;
+        self.related.is_root = false;
+        std::mem::forget(self.related.shared.take());
+        std::mem::forget(std::mem::take(&mut self.related.channels));
+        self.tasks.leave_exchanges();
+    }
 }
 
 impl Drop for Related {

@@ -137,8 +137,11 @@ pub(crate) unsafe fn shared(L: *mut lua_State, state: StateRef) -> Arc<Shared> {
     unsafe {
         let inherited = Context::of(L).map(|context| Arc::clone(&context.shared));
         state.touch(|state: &mut State| {
-            let related = &mut state.system().related;
+            let system = state.system();
+            system.leave_relatives();
+            let related = &mut system.related;
             if related.shared.is_none() {
+                let inherited = inherited.filter(|_| !related.left);
                 related.is_root = inherited.is_none();
                 related.shared = Some(inherited.unwrap_or_default());
             }

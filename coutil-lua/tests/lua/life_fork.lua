@@ -21,6 +21,9 @@ local slow = not T.full_speed
 
 local function test(title, f) T.test_if(F.name, "no fork in this interpreter", title, f) end
 
+-- A parent that was disturbed waits for ever.
+if F.name then F.alarm(300) end
+
 local foreign = "loop of another process"
 
 -- The ways in which a child leaves. A program that embeds Lua decides itself about that.
@@ -203,6 +206,53 @@ test("a child with pools and state coroutines that run waits for none [90 5.3]",
   end
 end)
 
+-- When a child is made one of the threads often has the lock of the channels, which nobody gives back in the child.
+test("many children, while threads use channels [90 5.3]", function ()
+  local flag, held = H.flag()
+  local pool = assert(threads.create(2))
+  for _ = 1, 2 do
+    assert(pool:dostring(H.prelude .. [[
+      local flag = ...
+      while flagged(flag) do
+        for i = 1, 100 do
+          local ch = channel.create("of threads " .. i)
+          ch:sync "in"
+          ch:close()
+        end
+      end]], nil, nil, flag))
+  end
+  local kept, name = channel.create "kept", H.name()
+  local ways = {
+    function () kept = nil T.gc() end,
+    function () T.raises("closed channel", kept.sync, kept) T.eq(kept:close(), false) end,
+    function (w) coroutine.resume(w.co, "explicit") T.same(w.got, { "explicit" }) end,
+    function (w) if T.has_close then T.eq(coroutine.close(w.co), true) end end,
+    function ()
+      local ch = channel.create "kept"
+      T.eq(channel.getnames()[name], nil)
+      T.eq(channel.getnames().kept, true)
+      T.returns({ false, "empty" }, ch.sync, ch, "in")
+      T.eq(ch:close(), true)
+    end,
+    function () end,
+  }
+  local awaited = channel.create(name)
+  local w = T.waiter(system.awaitch, awaited, "in")
+  local ended = true
+  for i = 1, T.scale(120, 12) do
+    local leave = i % 4 == 0 and leaves.close or nil
+    ended = ended and F.child(function () ways[i % #ways + 1](w) end, leave)
+  end
+  held:close()
+  T.eq(kept:getname(), "kept")
+  T.eq(w.got, nil)
+  H.sync(name, "out", 1)
+  L.run()
+  T.same(w.got, { true, 1 })
+  T.eq(pool:close(), true)
+  T.eq(ended, true, "the children")
+end)
+
 test("many children, while threads make calls [90 5.3]", function ()
   local running, count = true, 0
   for _ = 1, 4 do
@@ -224,4 +274,5 @@ test("many children, while threads make calls [90 5.3]", function ()
   T.eq(count > 0, true)
 end)
 
+if F.name then F.alarm(0) end
 T.done()

@@ -151,6 +151,7 @@ test_limit("a file beyond the limit of the process: no signal ends it [60 4.3] [
   local source = assert(system.openfile(other, "rw~"))
   assert(source:resize(100000, "~"))
   limit("fsize", 50000)
+  system.suspend(.02, "~") -- it is known after a tick of the clock
   for _, mode in ipairs { "", "~" } do
     local file = assert(system.openfile(path, "rw~"))
     local function call(f, ...)
@@ -184,6 +185,7 @@ test_limit("who awaits the signal of that limit is told [40 G1]", [==[
   local path = temporary()
   local file = assert(system.openfile(path, "rw~"))
   limit("fsize", 100)
+  system.suspend(.02, "~")
   for _, mode in ipairs { "", "~" } do
     local told = T.waiter(system.awaitsig, "filelimit")
     if mode == "~" then

@@ -22,6 +22,14 @@ local function test(title, text)
   end)
 end
 
+local function test_memory(title, text)
+  T.test_if(prefix, reason, title, function ()
+    local out, status = S.child("", text .. "\nprint 'END'")
+    T.eq(out, "END\n")
+    T.eq(status, 0)
+  end)
+end
+
 test("calls that block fail without a thread, and work with one again [60 0.1] [50 7.1]", [==[
   local path = temporary()
   local file = assert(system.openfile(path, "rw~"))
@@ -179,5 +187,30 @@ test("states end without the threads that would end them [20 1.14]", [==[
   co:close()
   co = nil
   collectgarbage() ]==])
+
+test_memory("no room for the stack of a thread [60 0.1] [20 7.2] [20 4.1]", [==[
+  local path = temporary()
+  local co = assert(states.load "return ...")
+  -- What a state and a coroutine need is there already.
+  assert(await(system.suspend, .001) == true)
+  collectgarbage()
+  collectgarbage "stop"
+  local size = io.open "/proc/self/status"
+  local kilobytes = size:read "*a":match "VmSize:%s*(%d+)"
+  size:close()
+  limit("as", tonumber(kilobytes) * 1024 + 1536 * 1024)
+  for _ = 1, 3 do
+    lacks(11, threads.create(2))
+    lacks(11, await(system.openfile, path, "r"))
+    lacks(11, await(system.resume, co, 1))
+    assert(tostring(failure(system.fileinfo, path, "?@")):find("resource temporarily unavailable", 1, true))
+  end
+  limit "as"
+  collectgarbage "restart"
+  local pool = assert(threads.create(2))
+  assert(await(system.resume, co, 1) == true)
+  assert(await(system.fileinfo, path, "?@") == "file")
+  assert(pool:close())
+  os.remove(path) ]==])
 
 T.done()

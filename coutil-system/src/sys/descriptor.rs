@@ -3,10 +3,12 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
+use crate::time;
 use libc::c_int;
 use std::mem::MaybeUninit;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Closes a descriptor; what `OwnedFd` does when it is dropped tells nothing. See close(2): it is closed in any case, and EINTR is
 /// no failure.
@@ -30,7 +32,7 @@ pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> Result<T>) -> Result<T>
 /// Calls `write`, which may make a file larger than this process may, with SIGXFSZ blocked in this thread. The signal of that
 /// is taken back, unless somebody handles it.
 pub(crate) fn without_sigxfsz<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
-    if rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_none() {
+    if !has_size_limit() {
         return write();
     }
     let is_default = |signal| {
@@ -42,6 +44,21 @@ pub(crate) fn without_sigxfsz<T>(write: impl FnOnce() -> Result<T>) -> Result<T>
         }
     };
     without(libc::SIGXFSZ, is_default, write)
+}
+
+/// Whether files of this process have a largest size. To ask takes half as long as a write, so it is asked once for each tick of the
+/// coarse clock; a limit that is new is known a few milliseconds later.
+fn has_size_limit() -> bool {
+    /// When it was asked, and in the lowest bit the answer.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let now = time::coarse() | 1;
+    let asked = ASKED.load(Ordering::Relaxed);
+    if asked | 1 == now {
+        return asked & 1 == 1;
+    }
+    let limited = rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_some();
+    ASKED.store(if limited { now } else { now - 1 }, Ordering::Relaxed);
+    limited
 }
 
 /// Calls `write` with a signal blocked in this thread. One that was pending before stays, and so does one that is not to be taken.

@@ -110,6 +110,7 @@ impl System {
     /// Ends an operation. What is left of its task is to be dropped.
     pub(crate) fn forget(&mut self, op: OpId) -> Option<Left> {
         let waiter = self.core.waiter(op).copied()?;
+        self.leave_relatives();
         match (waiter.what, self.tasks.running(op)) {
             // A run that has begun cannot be stopped, and its owner waits for its end (20 §4.10).
             (What::Resume { .. }, Some(Running::Run(run))) => {
@@ -124,7 +125,9 @@ impl System {
             (What::Channel { object }, Some(Running::Exchange(exchange))) if !exchange.is_waiting() => {
                 crate::threads::channel::linger(self, object, waiter.thread);
             }
-            (What::Channel { object }, None | Some(Running::Values(_))) if !self.core.is_held(op) => {
+            (What::Channel { object }, None | Some(Running::Values(_)))
+                if !self.core.is_held(op) && !self.core.is_foreign() =>
+            {
                 crate::threads::channel::linger(self, object, waiter.thread);
             }
             _ => {}

@@ -44,6 +44,10 @@ end
 local nobody = 54321
 local is_root = S.line "id -u" == "0"
 
+-- The command, as an interpreter without what is built in.
+local arg = rawget(_G, "arg")
+local bare = arg and arg[-1] == "--bare" and "--bare" or ""
+
 -- How a program is started for which limits hold; nil if that cannot be.
 function S.prefix()
   if S.line "command -v prlimit" == "" or S.line "command -v mkfifo" == "" then return nil end
@@ -55,7 +59,7 @@ function S.prefix()
   file:write(string.format("package.path, package.cpath = %q, %q; require 'coutil.system'", package.path, package.cpath))
   file:close()
   S.succeeds("chmod 644 '" .. lua .. "'")
-  local can = S.succeeds(prefix .. '"' .. T.interpreter() .. '" "' .. lua .. '"')
+  local can = S.succeeds(prefix .. '"' .. T.interpreter() .. '" ' .. bare .. ' "' .. lua .. '"')
   os.remove(lua)
   return can and prefix or nil
 end
@@ -110,7 +114,7 @@ function S.child(prefix, text)
   file:write(S.prelude, text, "\n")
   file:close()
   S.succeeds("chmod 644 '" .. name .. "'")
-  local pipe = assert(io.popen(string.format('timeout 120 %s "%s" "%s" 2>&1; echo "exit=$?"', prefix, T.interpreter(), name)))
+  local pipe = assert(io.popen(string.format('timeout 120 %s "%s" %s "%s" 2>&1; echo "exit=$?"', prefix, T.interpreter(), bare, name)))
   local out = pipe:read "*a"
   pipe:close()
   os.remove(name)
