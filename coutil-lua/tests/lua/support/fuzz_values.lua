@@ -31,7 +31,9 @@ if T.integers then
   end
 end
 
-local light = debug.upvalueid and debug.upvalueid(function () return numbers end, 1)
+-- A host may have no library `debug`.
+local upvalueid = (rawget(_G, "debug") or {}).upvalueid
+local light = upvalueid and upvalueid(function () return numbers end, 1)
 if type(light) ~= "userdata" then light = nil end
 
 local function some_value(c)
