@@ -117,12 +117,12 @@ local modes = { "t", "b", "bt", "tb", "", "x", "b\0t" }
 local function dumped(c)
   local f = T.load(c:pick { "return 1", "return ...", "local x = 1 return function () return x end", "return 'a', 2.5, nil, true" }, "=dumped")
   local text = string.dump(f, c:chance(2))
-  -- Only what a loader has to notice: bytes within a chunk are trusted by every Lua.
+  -- Only what a loader has to notice: bytes within a chunk are trusted by every Lua, and by LuaJIT even that they are all there.
+  if T.version == "jit" then return text end
   if c:chance(2) then text = text:sub(1, c:number(#text)) end
   if c:chance(4) then
     local at = c:number(T.version == "5.1" and 12 or 4)
     local byte = c:number(256) - 1
-    if T.version == "jit" and at > 4 then return text end
     text = text:sub(1, at - 1) .. string.char(byte) .. text:sub(at + 1)
   end
   return text
@@ -143,13 +143,10 @@ end
 local function chunk(c)
   local what = c:number(4)
   if what == 1 then return dumped(c) end
-  if what == 2 then return c:mutated(c:pick(sources)) end
-  if what == 3 then return c:text(12, tokens) end
-  return c:pick(sources)
+  local text = c:pick(sources)
+  if what == 2 then text = c:mutated(text) elseif what == 3 then text = c:text(12, tokens) end
+  return T.version == "jit" and text:gsub("\27", "x") or text
 end
-
--- LuaJIT looks at bytes behind those that there are to say which of the two it is.
-local function described(text) return (text:gsub("cannot load %l+ bytecode", "cannot load bytecode")) end
 
 local function compare(got, text, f, want, ...)
   if f then
@@ -158,7 +155,7 @@ local function compare(got, text, f, want, ...)
     same(got:close(), true)
   else
     same(got, false, ...)
-    same(described(text), described(want), ...)
+    same(text, want, ...)
   end
 end
 
