@@ -190,9 +190,10 @@ local kinds = { s = "text", z = "text", c = "text", f = "float", d = "float", n 
 
 local function some_format(c, wild)
   local parts, wants = {}, {}
+  if c:chance(3) then put(parts, c:pick { "!", "!2", "!4", "!16" }) end
   for _ = 1, c:number(8) - 1 do
     local option = c:pick(options)
-    local size = (sized[option] and (c:chance(2) or option == "c")) and c:number(wild and c:chance(6) and 40 or 16) or ""
+    local size = (sized[option] and (c:chance(2) or option == "c")) and (c:chance(2) and c:pick { 2, 4, 8, 16 } or c:number(wild and 40 or 16)) or ""
     if option == "X" then put(parts, "X" .. c:pick { "b", "h", "i", "l", "j", "d", "s2", "i3" })
     else
       put(parts, option .. size)
