@@ -196,6 +196,8 @@ pub(crate) struct Interpreter {
     collector: Option<&'static str>,
     /// By how much the large tests are to be smaller.
     scale: Option<u32>,
+    /// Variables that it is to have besides.
+    variables: Vec<(&'static str, String)>,
     /// Which files it is to run, by their names, if not all.
     chosen: Option<fn(&str) -> bool>,
 }
@@ -224,6 +226,7 @@ impl Interpreter {
             Some(scale) => command.env("COUTIL_TEST_SCALE", scale.to_string()),
             None => command.env_remove("COUTIL_TEST_SCALE"),
         };
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Scripts that tests start, and which end with something pending, are to end as in any interpreter.
         command.env("COUTIL_LOOP", "no");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
