@@ -176,9 +176,15 @@ pub(crate) fn installed(sh: &Shell, version: Version, module: Installed) -> Resu
 }
 
 /// Runs the tests whose file names are `chosen`, with a command in which the library is built in, and which is slow.
-pub(crate) fn slow(sh: &Shell, title: &str, command: PathBuf, chosen: fn(&str) -> bool) -> Result<Count> {
-    let (title, scale) = (title.to_owned(), Some(20));
-    let interpreter = Interpreter { title, command, scale, chosen: Some(chosen), ..Default::default() };
+pub(crate) fn slow(
+    sh: &Shell,
+    title: &str,
+    command: PathBuf,
+    variables: Vec<(&'static str, String)>,
+    chosen: fn(&str) -> bool,
+) -> Result<Count> {
+    let (title, scale, chosen) = (title.to_owned(), Some(20), Some(chosen));
+    let interpreter = Interpreter { title, command, scale, variables, chosen, ..Default::default() };
     let mut total = Count::default();
     suite(sh, &interpreter, &None, &mut total)?;
     Ok(total)
