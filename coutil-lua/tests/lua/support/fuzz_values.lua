@@ -7,6 +7,7 @@ local memory = require "memory"
 local channel = require "coutil.channel"
 local states = require "coutil.coroutine"
 local system = require "coutil.system"
+local threads = require "coutil.threads"
 local pack, unpack = T.pack, T.unpack
 local put = table.insert
 
@@ -369,10 +370,70 @@ add("parts of memories", function (c)
   end
 end)
 
+-- Letters and names ------------------------------------------------------------------------------
+
+-- The error of a call in a coroutine, or nothing; one that waits is given up.
+local function raised(f, ...)
+  local co = T.create(f)
+  local ok, text = coroutine.resume(co, ...)
+  if not ok then return message(text) end
+  if coroutine.status(co) == "suspended" then T.resume(co) end
+end
+
+-- The first byte that is none of these.
+local function unknown(text, letters)
+  for letter in text:match "^[^%z]*":gmatch "." do
+    if not letters:find(letter, 1, true) then return letter end
+  end
+end
+
+local pool, ch
+
+add("letters and names", function (c)
+  local what = c:number(4)
+  if what == 1 then
+    local mode = c:text(6, { "4", "6", "d", "s", "m", "n", "m" })
+    local letter, want = unknown(mode, "46dsmn"), nil
+    local cut = mode:match "^[^%z]*"
+    local _, fours = cut:gsub("4", "")
+    if letter then want = "unknown mode char (got '" .. letter .. "')"
+    elseif cut:find "m" and fours == 1 and not cut:find "6" then
+      want = "bad argument #3 to 'coutil.system.findaddr' ('m' is invalid for IPv4)"
+    end
+    same(raised(system.findaddr, "127.0.0.1", 80, mode), want, mode)
+    if c:chance(50) then L.run() end
+  elseif what == 2 then
+    local mode = c:text(4, { "l", "d" })
+    local letter = unknown(mode, "ld")
+    same(raised(system.nameaddr, 80, mode), letter and "unknown mode char (got '" .. letter .. "')" or nil, mode)
+    if c:chance(50) then L.run() end
+  elseif what == 3 then
+    pool = pool or assert(threads.create(2))
+    local letters, values = c:text(8, { "n", "r", "p", "s", "e", "a" }), { n = 0, r = 0, p = 0, s = 0, e = 2, a = 2 }
+    local got = pack(pcall(pool.count, pool, letters))
+    for i = 1, #letters do
+      if not values[letters:sub(i, i)] then
+        return same(not got[1] and message(got[2]), "bad option (got '" .. letters:sub(i, i) .. "')", letters)
+      end
+    end
+    same(got.n, #letters + 1, letters)
+    for i = 1, #letters do same(got[i + 1], values[letters:sub(i, i)], letters) end
+  else
+    ch = ch or channel.create "fuzz letters"
+    local endpoint = c:text(2, { "in", "out", "any", "i", "" })
+    local cut = endpoint:match "^[^%z]*"
+    local known = cut == "in" or cut == "out" or cut == "any"
+    same(raised(system.awaitch, ch, endpoint), not known and "bad argument #2 (invalid option '" .. cut .. "')" or nil, endpoint)
+  end
+end)
+
 -- To be called at the end.
 local clean = parsers.clean
 function parsers.clean()
   clean()
+  L.run()
+  if pool then pool:close() end
+  if ch then ch:close() end
   if state then state:close() end
   if parties then
     parties[1]:close()
