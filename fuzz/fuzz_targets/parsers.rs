@@ -19,8 +19,8 @@ const PROGRAM: &str = r#"
       local parser = parsers[(bytes:byte(1) or 0) % #parsers + 1]
       if only and not parser.name:find(only, 1, true) then return end
       c.at = 1
-      local ok, text = xpcall(parser.case, debug.traceback, c)
-      if not ok then error(parser.name .. ": " .. text, 0) end
+      local ok, text = pcall(parser.case, c)
+      if not ok then error(parser.name .. ": " .. tostring(text), 0) end
     end
 "#;
 
@@ -30,9 +30,7 @@ thread_local! {
 
 fn case() -> (Lua, Function) {
     let lua = Lua::new();
-    let function = coutil_lua::preload(&lua).and_then(|()| {
-        lua.load(PROGRAM).call::<Function>(TESTS)
-    });
+    let function = coutil_lua::preload(&lua).and_then(|()| lua.load(PROGRAM).call::<Function>(TESTS));
     match function {
         Ok(function) => (lua, function),
         Err(error) => panic!("{error}"),

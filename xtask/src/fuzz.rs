@@ -16,8 +16,10 @@ pub(crate) fn fuzz(sh: &Shell, minutes: f64) -> Result<()> {
     let seconds = format!("-max_total_time={}", (minutes * 60.0).ceil());
     let processes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processes = format!("-fork={processes}");
+    let folder = sh.create_temp_dir()?;
+    let _folder = sh.push_env("COUTIL_TEST_FOLDER", folder.path());
     let _options = sh.push_env("ASAN_OPTIONS", "detect_stack_use_after_return=0");
-    cmd!(sh, "rustup run nightly cargo fuzz run --fuzz-dir fuzz parsers -- {seconds} {processes} -max_len=1000 -timeout=60")
+    cmd!(sh, "rustup run nightly cargo fuzz run --fuzz-dir fuzz parsers -- {seconds} {processes} -max_len=1000 -timeout=60 -print_funcs=0")
         .run()?;
     Ok(())
 }

@@ -131,10 +131,9 @@ pub(crate) fn sanitize(sh: &Shell, sanitizer: Sanitizer, version: Version) -> Re
     let _c_flags = sh.push_env("CFLAGS", setup.c_flags);
     // To find out where a test panics that is to panic takes seconds, or a minute, with a standard library that is watched.
     let _backtrace = sh.push_env("RUST_BACKTRACE", "0");
-    let mut variables = Vec::new();
-    for (name, value) in setup.variables {
-        variables.push(sh.push_env(name, value.replace("ETC", &etc)));
-    }
+    let variables: Vec<(&str, String)> =
+        setup.variables.iter().map(|(name, value)| (*name, value.replace("ETC", &etc))).collect();
+    let _variables: Vec<_> = variables.iter().map(|(name, value)| sh.push_env(name, value)).collect();
     let options = ["-Zbuild-std", "--quiet", "--locked", "--target", host, "--target-dir"];
     let left_out = &setup.left_out.iter().flat_map(|name| ["--skip", name]).collect::<Vec<_>>();
     let features = format!("vendored,{}", version.feature());
@@ -155,5 +154,5 @@ pub(crate) fn sanitize(sh: &Shell, sanitizer: Sanitizer, version: Version) -> Re
     cmd!(sh, "rustup run nightly cargo build {options...} {folder} {what...}").run()?;
     let command = folder.join(host).join("debug/coutil");
     let title = format!("{} under {}", version.name(), setup.title);
-    test::slow(sh, &title, command, setup.scripts)?.ended_well()
+    test::slow(sh, &title, command, variables, setup.scripts)?.ended_well()
 }

@@ -176,9 +176,15 @@ pub(crate) fn installed(sh: &Shell, version: Version, module: Installed) -> Resu
 }
 
 /// Runs the tests whose file names are `chosen`, with a command in which the library is built in, and which is slow.
-pub(crate) fn slow(sh: &Shell, title: &str, command: PathBuf, chosen: fn(&str) -> bool) -> Result<Count> {
-    let (title, scale) = (title.to_owned(), Some(20));
-    let interpreter = Interpreter { title, command, scale, chosen: Some(chosen), ..Default::default() };
+pub(crate) fn slow(
+    sh: &Shell,
+    title: &str,
+    command: PathBuf,
+    variables: Vec<(&'static str, String)>,
+    chosen: fn(&str) -> bool,
+) -> Result<Count> {
+    let (title, scale, chosen) = (title.to_owned(), Some(20), Some(chosen));
+    let interpreter = Interpreter { title, command, scale, variables, chosen, ..Default::default() };
     let mut total = Count::default();
     suite(sh, &interpreter, &None, &mut total)?;
     Ok(total)
@@ -196,6 +202,8 @@ pub(crate) struct Interpreter {
     collector: Option<&'static str>,
     /// By how much the large tests are to be smaller.
     scale: Option<u32>,
+    /// Variables that it is to have besides.
+    variables: Vec<(&'static str, String)>,
     /// Which files it is to run, by their names, if not all.
     chosen: Option<fn(&str) -> bool>,
 }
@@ -224,6 +232,7 @@ impl Interpreter {
             Some(scale) => command.env("COUTIL_TEST_SCALE", scale.to_string()),
             None => command.env_remove("COUTIL_TEST_SCALE"),
         };
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Scripts that tests start, and which end with something pending, are to end as in any interpreter.
         command.env("COUTIL_LOOP", "no");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

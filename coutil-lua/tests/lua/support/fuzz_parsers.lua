@@ -302,9 +302,9 @@ local function content(path)
 end
 
 local scratch
--- A folder for the files of this process.
+-- A folder for the files of this process. COUTIL_TEST_FOLDER says where; a fuzzer leaves it there.
 local function folder()
-  if not scratch then scratch = assert(system.maketemp("/tmp/coutil-fuzz-", "~")) end
+  if not scratch then scratch = assert(system.maketemp((os.getenv "COUTIL_TEST_FOLDER" or "/tmp") .. "/coutil-fuzz-", "~")) end
   return scratch
 end
 
