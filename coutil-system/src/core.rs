@@ -275,6 +275,11 @@ impl<W> Loop<W> {
         self.schedule.suspend(op);
     }
 
+    /// A suspension that was started again while it was delivered turned out to be impossible: it is being delivered, as before.
+    pub fn unsuspend(&mut self, op: OpId) {
+        self.schedule.unsuspend(op);
+    }
+
     /// Whether it is a suspension without delay that is being delivered.
     #[inline]
     pub fn is_suspension(&self, op: OpId) -> bool {

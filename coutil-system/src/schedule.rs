@@ -217,6 +217,16 @@ impl<W> Schedule<W> {
         }
     }
 
+    /// One that was started again, and kept its place, is being delivered as before.
+    pub(crate) fn unsuspend(&mut self, id: OpId) {
+        if let Some(Op { place, .. }) = self.ops.get_mut(id)
+            && let Place::Zero(side) = *place
+        {
+            *place = Place::HeldInZero(side);
+            self.held += 1;
+        }
+    }
+
     /// Starts a zero-delay suspension at the end of the pass.
     pub(crate) fn defer(&mut self, id: OpId) {
         if self.restart(id, Place::Deferred) {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 /// The workloads that there are.
-pub(crate) const NAMES: &[&str] = &["bulk", "echo", "fileblock", "local", "pingpong", "upload"];
+pub(crate) const NAMES: &[&str] = &["bulk", "connect", "echo", "fileblock", "local", "pingpong", "upload"];
 
 /// Runs one, and prints what its scripts print: seconds, processor seconds, messages.
 pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
@@ -17,6 +17,7 @@ pub(crate) fn floor(name: &str, count: u64) -> Result<()> {
         "pingpong" => round_trips(connections(1)?, 64, 64, count)?,
         "local" => round_trips(local_connections(64)?, 512, 5, count)?,
         "upload" => upload(count)?,
+        "connect" => connect(count)?,
         "fileblock" => file(count)?,
         "bulk" => bulk(count)?,
         _ => bail!("there is no such workload"),
@@ -75,6 +76,28 @@ fn round_trips<S: Read + Write>(
         }
     }
     Ok((start.elapsed().as_secs_f64(), processor()? - busy, 2 * connections.len() as u64 * rounds))
+}
+
+/// Connections, 32 at a time: made, accepted, closed, and closed by the client when it has read the end.
+fn connect(count: u64) -> Result<(f64, f64, u64)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let (start, busy) = (Instant::now(), processor()?);
+    let mut left = count;
+    while left > 0 {
+        let some = left.min(32);
+        left -= some;
+        let mut clients = (0..some).map(|_| TcpStream::connect(address)).collect::<Result<Vec<_>, _>>()?;
+        for _ in 0..some {
+            listener.accept()?;
+        }
+        for client in &mut clients {
+            if client.read(&mut [0; 16])? != 0 {
+                bail!("nobody sent anything");
+            }
+        }
+    }
+    Ok((start.elapsed().as_secs_f64(), processor()? - busy, count))
 }
 
 /// As many writes as fit, then as many reads as there is something to read.

@@ -57,7 +57,10 @@ if start then
       return finish(yield())
     end
   else
-    awaits.suspend = function (seconds, mode) return finish(start(seconds, mode)) end
+    awaits.suspend = function (seconds, mode)
+      if seconds == nil and mode == nil then return finish(start()) end
+      return finish(start(seconds, mode))
+    end
   end
 end
 

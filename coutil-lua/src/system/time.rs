@@ -86,11 +86,15 @@ unsafe extern "C-unwind" fn suspend(L: *mut lua_State) -> c_int {
                 args::bad(L, AWAIT, 1, c"out of range");
             }
         }
-        check_yieldable(L);
         // NaN is no delay either.
         let timed = seconds > 0.0;
-        if !timed && let Some(op) = super::wait::suspended_before(L, state) {
-            return crate::suspend::suspend::<super::wait::OnLoop>(L, op.to_bits(), || {
+        let again = if timed { None } else { super::wait::suspended_before(L, state) };
+        // On 5.2 to look costs much. The yield itself tells, where nothing is to be made before.
+        if !cfg!(feature = "lua52") || again.is_none() {
+            check_yieldable(L);
+        }
+        if let Some(op) = again {
+            return crate::suspend::suspend::<super::wait::OnLoopAgain>(L, op.to_bits(), || {
                 state.touch(|state| state.system().core.suspend(op));
             });
         }

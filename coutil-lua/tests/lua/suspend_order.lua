@@ -16,6 +16,29 @@ T.test("newest first, in every pass [30 S6] [20 8.10]", function ()
   T.same(log, { 3, 2, 1, 3, 2, 1, 3, 2, 1 })
 end)
 
+T.test("one that could not suspend keeps its place [30 S6] [00 1.1.3]", function ()
+  local log = {}
+  for i = 1, 3 do
+    T.start(function ()
+      for _ = 1, 3 do
+        suspend()
+        table.sort({ 1, 2 }, function ()
+          local ok, message = pcall(suspend)
+          put(log, ok == false and message == "unable to yield" and i or message)
+          return false
+        end)
+      end
+    end)
+  end
+  T.eq(run(), false)
+  local once = {}
+  for i, id in ipairs(log) do
+    -- How often the function is called is the version's business.
+    if log[i - 1] ~= id then put(once, id) end
+  end
+  T.same(once, { 3, 2, 1, 3, 2, 1, 3, 2, 1 })
+end)
+
 T.test("who registers during a pass comes first in the next [30 S6]", function ()
   local log, a, b = {}, L.pair()
   T.start(function () L.take(b); suspend(); put(log, "read"); suspend(); put(log, "read") end)

@@ -30,6 +30,51 @@ fn data_and_end_in_one_edge() {
 }
 
 #[test]
+fn nothing_is_tried_that_was_just_registered() {
+    // The poller tells of what is there already; a try would be a call for nothing.
+    let mut events = Events::new();
+    let (source, mut peer) = pair(&mut events);
+    let op = events.hold("read");
+    events.read(op, source).expect("it is connected");
+    for _ in 0..2 {
+        assert!(run(&mut events, Mode::Ready, |_, _| panic!("there is nothing to read")));
+    }
+    peer.write_all(b"data").expect("a connection");
+    arrived();
+    let mut outcome = None;
+    run(&mut events, Mode::Loop, |events, op| outcome = try_read(events, op, 10));
+    assert_eq!(outcome, Some(Ok(b"data".to_vec())));
+}
+
+#[test]
+fn what_is_unknown_is_tried_although_no_poll_is_due() {
+    // Each read fills its buffer, so that more may be there. The last one finds nothing, and waits for the peer.
+    let mut events = Events::new();
+    let (source, mut peer) = pair(&mut events);
+    peer.write_all(&[b'x'; 200]).expect("a connection");
+    arrived();
+    let op = events.hold("read");
+    events.read(op, source).expect("it is connected");
+    let (mut received, mut tries) = (0, 0);
+    run(&mut events, Mode::Loop, |events, op| {
+        tries += 1;
+        match try_read(events, op, 1) {
+            Some(Ok(bytes)) => received += bytes.len(),
+            None => {
+                assert_eq!(received, 200);
+                peer.write_all(b"y").expect("a connection");
+                return;
+            }
+            end => panic!("{end:?}"),
+        }
+        if received < 201 {
+            events.read(op, source).expect("it is connected");
+        }
+    });
+    assert_eq!((received, tries), (201, 202));
+}
+
+#[test]
 fn data_and_half_close_in_one_edge() {
     let mut events = Events::new();
     let (source, mut peer) = pair(&mut events);

@@ -1,6 +1,6 @@
 //! Compares what was measured with the targets.
 
-use super::measure::{Line, Measured, Runs};
+use super::measure::{Curve, Line, Measured, Runs};
 use super::program::{BARE, FLOOR, PROCESSES};
 use super::rows::{Target, Workload};
 use super::statistics::{median, range};
@@ -16,6 +16,15 @@ pub(super) struct Verdict {
     pub(super) range: Option<(f64, f64)>,
     /// What the value would be if we did nothing but the system calls.
     pub(super) floor: Option<f64>,
+}
+
+/// How the titles of the curves begin that have nothing of the library.
+const BARE_COROUTINE: &str = "bare coroutine";
+
+/// How the cost of bare coroutines grows that are resumed in the same order, which its title ends with: what the caches make of it.
+fn caches(curves: &[Curve], curve: &Curve) -> Option<f64> {
+    let (_, order) = curve.title.rsplit_once(", ")?;
+    curves.iter().find(|bare| bare.title == format!("{BARE_COROUTINE}, {order}"))?.growth()
 }
 
 /// The verdicts on the targets of a workload.
@@ -51,12 +60,12 @@ impl Measured {
 impl Target {
     fn judge(&self, version: Version, measured: &Measured) -> Vec<Verdict> {
         match (self, measured) {
-            (Self::Growth { limit }, Measured::Growth(Ok(curves))) => curves
+            (Self::Growth { limit, bare }, Measured::Growth(Ok(curves))) => curves
                 .iter()
-                .filter(|curve| !curve.title.starts_with("bare"))
+                .filter(|curve| !curve.title.starts_with(BARE_COROUTINE))
                 .map(|curve| Verdict {
                     target: curve.title.clone(),
-                    limit: *limit,
+                    limit: caches(curves, curve).map_or(*limit, |growth| limit.max(bare * growth)),
                     value: curve.growth(),
                     range: None,
                     floor: None,
@@ -106,7 +115,7 @@ impl Target {
                 let value = measured.runs().first().and_then(|ours| ours.median(2));
                 Verdict { value, ..new("two to one".to_owned(), limit) }
             }
-            Self::Growth { limit } => new("growth".to_owned(), limit),
+            Self::Growth { limit, .. } => new("growth".to_owned(), limit),
             Self::Startup { limit } => {
                 let ours = measured.runs().first().and_then(|ours| ours.median(0));
                 let bare = measured.of(BARE).and_then(|bare| bare.median(0));
@@ -114,5 +123,28 @@ impl Target {
                 Verdict { value, ..new("milliseconds more than bare Lua".to_owned(), limit) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_compared_with_that_of_bare_coroutines() {
+        let curve =
+            |title: &str, last| Curve { title: title.to_owned(), points: vec![(10.0, 100.0), (1e5, last)] };
+        let curves = vec![
+            curve("bare coroutine, any", 700.0),
+            curve("bare coroutine, the last", 100.0),
+            curve("event, cancelled, any", 800.0),
+            curve("event, cancelled, the last", 600.0),
+            curve("event, all await it", 600.0),
+        ];
+        let target = Target::Growth { limit: 5.0, bare: 1.25 };
+        let verdicts = target.judge(Version::Lua54, &Measured::Growth(Ok(curves)));
+        let limits: Vec<f64> = verdicts.iter().map(|verdict| verdict.limit).collect();
+        assert_eq!(limits, [8.75, 5.0, 5.0]);
+        assert_eq!(verdicts[0].value, Some(8.0));
     }
 }

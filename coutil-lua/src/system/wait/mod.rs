@@ -115,6 +115,22 @@ unsafe fn resumed<A: Await>(L: *mut lua_State, token: u64, base: c_int) -> c_int
     }
 }
 
+/// As [`OnLoop`], of a suspension that was delivered and is started again.
+pub(crate) struct OnLoopAgain;
+
+impl Await for OnLoopAgain {
+    #[inline]
+    unsafe fn resumed(L: *mut lua_State, token: u64, base: c_int) -> c_int {
+        // SAFETY: as the callee.
+        unsafe { resumed::<Self>(L, token, base) }
+    }
+
+    unsafe fn impossible(L: *mut lua_State, token: u64) {
+        // SAFETY: nothing but its begin has happened.
+        unsafe { StateRef::of(L).touch(|state| state.system().core.unsuspend(OpId::from_bits(token))) }
+    }
+}
+
 /// As [`OnLoop`], of functions that raise their failures; see [`push_raised`].
 pub(crate) struct OnLoopRaising;
 
