@@ -24,8 +24,9 @@ struct Inbox {
 }
 
 /// One for each loop, shared with its tasks.
-#[derive(Default)]
 pub(crate) struct Remote {
+    /// In a child of a fork it is left alone: its lock may be held by a thread that is not there.
+    forks: u32,
     inbox: Mutex<Inbox>,
     /// Whether the inbox has something in it.
     full: AtomicBool,
@@ -35,7 +36,23 @@ pub(crate) struct Remote {
     woken: Condvar,
 }
 
+impl Default for Remote {
+    fn default() -> Self {
+        Self {
+            forks: process::forks(),
+            inbox: Mutex::default(),
+            full: AtomicBool::default(),
+            asleep: AtomicBool::default(),
+            woken: Condvar::default(),
+        }
+    }
+}
+
 impl Remote {
+    fn is_foreign(&self) -> bool {
+        self.forks != process::forks()
+    }
+
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,6 +62,9 @@ impl Remote {
     }
 
     fn put(&self, put: impl FnOnce(&mut Inbox)) {
+        if self.is_foreign() {
+            return;
+        }
         let mut inbox = self.inbox();
         put(&mut inbox);
         self.full.store(true, Ordering::SeqCst);
@@ -136,6 +156,9 @@ impl Remote {
 
     /// The loop is gone. Tasks that were to be run are dropped, with their futures; others are when they are woken.
     pub(crate) fn close(&self) {
+        if self.is_foreign() {
+            return;
+        }
         let left = {
             let mut inbox = self.inbox();
             inbox.closed = true;

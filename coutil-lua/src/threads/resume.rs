@@ -73,6 +73,9 @@ impl Run {
 
     /// Withdraws it if it has not begun: it ends then.
     pub(crate) fn withdraw(&self) {
+        if self.process != std::process::id() {
+            return;
+        }
         let mut stage = self.stage();
         match std::mem::replace(&mut *stage, Stage::Taken) {
             Stage::Queued(state, values) => {
