@@ -235,6 +235,14 @@ end
 local function plain(text) return (message(text):gsub("bad argument #%d+ to '[^']*' ", ""):gsub("^calling '[^']*' on bad self ", "")) end
 
 local string_pack, string_unpack = string.pack, string.unpack
+if T.version == "5.5" then
+  -- There `!` alone stands for 16. Here all have what 5.4 has [90 4.5].
+  local function as_in_54(format)
+    return (format:gsub("!()", function (at) if not format:find("^%d", at) then return "!8" end end))
+  end
+  string_pack = function (format, ...) return string.pack(as_in_54(format), ...) end
+  string_unpack = function (format, ...) return string.unpack(as_in_54(format), ...) end
+end
 
 -- What `string.pack` gives for this format and these values, where it means the same.
 local function compare_packed(m, ok, all, position, format, values)
