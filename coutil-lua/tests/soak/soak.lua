@@ -47,14 +47,25 @@ local function round()
   if not ok then error(("round %d of seed %d: %s"):format(rounds, seed, text), 0) end
 end
 
+-- The least resident memory of the rounds up to then, in KiB: what is used for a moment, or not given back at once, does not count.
+local function least(until_seconds)
+  local least = math.huge
+  repeat
+    round()
+    least = math.min(least, resident())
+  until elapsed() >= until_seconds
+  T.gc()
+  return math.min(least, resident())
+end
+
 -- The allocator and the caches of threads take a while to have what they need.
 repeat round() until rounds >= 10 and elapsed() >= seconds / 4
-T.gc()
-local before, open = resident(), descriptors()
-repeat round() until elapsed() >= seconds
-T.gc()
-local after, now_open = resident(), descriptors()
-print(("%d rounds, %d waits, in %.0f s; %d KiB, %d KiB a quarter in; %d descriptors, %d a quarter in"):format(
+local before = least(seconds / 2)
+local open = descriptors()
+repeat round() until elapsed() >= seconds * 3 / 4
+local after = least(seconds)
+local now_open = descriptors()
+print(("%d rounds, %d waits, in %.0f s; at least %d KiB, %d KiB in the second quarter; %d descriptors, %d then"):format(
   rounds, waits, elapsed(), after, before, now_open, open))
 local list = {}
 for what, n in pairs(S.counts) do list[#list + 1] = ("%.0f %s"):format(n, what) end
