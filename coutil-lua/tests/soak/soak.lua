@@ -71,5 +71,5 @@ local list = {}
 for what, n in pairs(S.counts) do list[#list + 1] = ("%.0f %s"):format(n, what) end
 table.sort(list, function (a, b) return a:match "%a+" < b:match "%a+" end)
 print(table.concat(list, ", "))
-if after > before * 1.1 + 4096 then error("memory grows") end
+if after > before * 1.1 + 8192 then error("memory grows") end
 if now_open ~= open then error("descriptors are lost") end
