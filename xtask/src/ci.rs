@@ -88,11 +88,9 @@ fn packages(sh: &Shell) -> Result<()> {
         let copy = sh.read_file(format!("{name}/LICENSE"))?;
         ensure!(copy == license, "{name}/LICENSE is not the licence of the repository");
     }
-    cmd!(
-        sh,
-        "cargo package --locked --allow-dirty --workspace --exclude xtask --features coutil-lua/lua54,coutil-lua/vendored"
-    )
-    .run()?;
+    let packages = CRATES.iter().flat_map(|name| ["--package", name]);
+    let features = ["--features", "coutil-lua/lua54,coutil-lua/vendored"];
+    cmd!(sh, "cargo package --locked --allow-dirty {packages...} {features...}").run()?;
     Ok(())
 }
 
@@ -102,12 +100,12 @@ fn msrv(sh: &Shell) -> Result<()> {
     let line = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
     let oldest = line.context("Cargo.toml has no rust-version")?.trim_matches('"');
     let folder = "target/msrv";
-    cmd!(
-        sh,
-        "rustup run {oldest} cargo check --locked --workspace --exclude coutil-lua --exclude xtask --all-features --target-dir {folder}"
-    )
-    .run()
-    .with_context(|| format!("perhaps `rustup toolchain install {oldest} --profile minimal` is needed"))?;
+    let others = CRATES.iter().filter(|name| **name != "coutil-lua").flat_map(|name| ["--package", name]);
+    cmd!(sh, "rustup run {oldest} cargo check --locked {others...} --all-features --target-dir {folder}")
+        .run()
+        .with_context(|| {
+            format!("perhaps `rustup toolchain install {oldest} --profile minimal` is needed")
+        })?;
     cmd!(
         sh,
         "rustup run {oldest} cargo check --locked --package coutil-lua --features module,lua54 --target-dir {folder}"
