@@ -1,12 +1,14 @@
 //! `cargo xtask dist`: what a release consists of.
 //!
-//!     dist/coutil-3.0.0.tar.gz                            the sources
-//!     dist/coutil-3.0.0-lua5.4-TRIPLE.tar.gz              the module for a Lua version
-//!     dist/coutil-3.0.0-1.src.rock, .rockspec             the rock that cargo builds
-//!     dist/coutil-memory-3.0.0-1.all.rock, .rockspec      the rock with `memory.lua`
-//!     dist/5.4/coutil-3.0.0-1.linux-x86_64.rock           the rock for a Lua version, which is not in its name
-//!     dist/5.4/manifest, dist/manifest, …                 by which LuaRocks can use these folders as servers
-//!     dist/SHA256SUMS
+//! ```text
+//! dist/coutil-3.0.0.tar.gz                            the sources
+//! dist/coutil-3.0.0-lua5.4-TRIPLE.tar.gz              the module for a Lua version
+//! dist/coutil-3.0.0-1.src.rock, .rockspec             the rock that cargo builds
+//! dist/coutil-memory-3.0.0-1.all.rock, .rockspec      the rock with `memory.lua`
+//! dist/5.4/coutil-3.0.0-1.linux-x86_64.rock           the rock for a Lua version, which is not in its name
+//! dist/5.4/manifest, dist/manifest, …                 by which LuaRocks can use these folders as servers
+//! dist/SHA256SUMS
+//! ```
 
 mod archive;
 mod library;
