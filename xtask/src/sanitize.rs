@@ -55,8 +55,9 @@ const THREAD: Setup = Setup {
     variables: &[("TSAN_OPTIONS", "suppressions=ETC/tsan.supp")],
     // In which threads meet.
     crates: &["coutil-threads", "coutil-channel", "coutil-system"],
-    // It waits until a signal has come in the middle of a system call; the tool lets it wait until that has ended.
-    left_out: &["calls_that_are_interrupted_are_made_again"],
+    // The first waits until a signal has come in the middle of a system call; the tool lets it wait until that has ended. The other starts
+    // threads in a child of fork(2), where the tool has none.
+    left_out: &["calls_that_are_interrupted_are_made_again", "for_lack_of_threads"],
     with_lua: false,
     scripts: is_threaded,
 };
