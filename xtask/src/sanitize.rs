@@ -112,9 +112,9 @@ const ADDRESS: Setup = Setup {
 };
 
 /// `limits` measures memory, of which the tool keeps what was freed; `procinfo` and `threads_errors` limit it, and the tool needs
-/// terabytes of addresses.
+/// terabytes of addresses; `scarcity_processes` lets nobody fork(2), as the tool does in the end.
 fn has_its_memory(script: &str) -> bool {
-    !matches!(script, "limits.lua" | "procinfo.lua" | "threads_errors.lua")
+    !matches!(script, "limits.lua" | "procinfo.lua" | "scarcity_processes.lua" | "threads_errors.lua")
 }
 
 /// Runs the Rust tests, then the Lua tests with a version.
