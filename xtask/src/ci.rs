@@ -5,16 +5,12 @@ use crate::projects;
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
-/// The libraries that are published, in the order in which that has to be done.
-const CRATES: [&str; 7] = [
-    "coutil-event",
-    "coutil-mutex",
-    "coutil-promise",
-    "coutil-channel",
-    "coutil-threads",
-    "coutil-system",
-    "coutil-lua",
-];
+/// The libraries that know no Lua, in the order in which they are to be published.
+pub(crate) const LIBRARIES: [&str; 6] =
+    ["coutil-event", "coutil-mutex", "coutil-promise", "coutil-channel", "coutil-threads", "coutil-system"];
+
+/// The last of those that are published.
+const LUA: &str = "coutil-lua";
 
 /// Runs a job. `versions` are those of coutil-lua, if not all.
 pub(crate) fn ci(sh: &Shell, job: &str, versions: Option<Vec<Version>>) -> Result<()> {
@@ -26,7 +22,7 @@ pub(crate) fn ci(sh: &Shell, job: &str, versions: Option<Vec<Version>>) -> Resul
         }
         "packages" => packages(sh),
         "msrv" => msrv(sh),
-        "coutil-lua" => coutil_lua(sh, &versions),
+        LUA => coutil_lua(sh, &versions),
         name if sh.path_exists(format!("{name}/Cargo.toml")) => library(sh, name),
         other => bail!("there is no crate or job `{other}`"),
     }
@@ -61,7 +57,7 @@ fn special(sh: &Shell, name: &str) -> Result<()> {
 
 /// One Lua version at a time, never all features.
 fn coutil_lua(sh: &Shell, versions: &[Version]) -> Result<()> {
-    let name = "coutil-lua";
+    let name = LUA;
     cmd!(sh, "cargo fmt --package {name} --check").run()?;
     for version in versions {
         let features = format!("--features=vendored,prompt,{}", version.feature());
@@ -84,11 +80,11 @@ fn check(sh: &Shell, name: &str, features: &[&str]) -> Result<()> {
 /// Makes the packages, as they would be published, and builds each from what is in it.
 fn packages(sh: &Shell) -> Result<()> {
     let license = sh.read_file("LICENSE")?;
-    for name in CRATES {
+    for name in LIBRARIES.into_iter().chain([LUA]) {
         let copy = sh.read_file(format!("{name}/LICENSE"))?;
         ensure!(copy == license, "{name}/LICENSE is not the licence of the repository");
     }
-    let packages = CRATES.iter().flat_map(|name| ["--package", name]);
+    let packages = LIBRARIES.into_iter().chain([LUA]).flat_map(|name| ["--package", name]);
     let features = ["--features", "coutil-lua/lua54,coutil-lua/vendored"];
     cmd!(sh, "cargo package --locked --allow-dirty {packages...} {features...}").run()?;
     Ok(())
@@ -100,7 +96,7 @@ fn msrv(sh: &Shell) -> Result<()> {
     let line = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
     let oldest = line.context("Cargo.toml has no rust-version")?.trim_matches('"');
     let folder = "target/msrv";
-    let others = CRATES.iter().filter(|name| **name != "coutil-lua").flat_map(|name| ["--package", name]);
+    let others = LIBRARIES.into_iter().flat_map(|name| ["--package", name]);
     cmd!(sh, "rustup run {oldest} cargo check --locked {others...} --all-features --target-dir {folder}")
         .run()
         .with_context(|| {

@@ -4,6 +4,7 @@
 //! The standard library is built for it too, as ThreadSanitizer would not understand its locks otherwise; and so is Lua, as a state
 //! goes from one thread to another, and as it is given pointers. A program in which something is reported fails.
 
+use crate::ci;
 use crate::lua::Version;
 use crate::test;
 use anyhow::{Context, Result, bail};
@@ -97,14 +98,7 @@ const ADDRESS: Setup = Setup {
         // Frames are several times as large.
         ("RUST_MIN_STACK", "67108864"),
     ],
-    crates: &[
-        "coutil-event",
-        "coutil-mutex",
-        "coutil-promise",
-        "coutil-channel",
-        "coutil-threads",
-        "coutil-system",
-    ],
+    crates: &ci::LIBRARIES,
     // The search for leaks does not work where strace(1) is used.
     left_out: &["a_report_is_written_at_once"],
     with_lua: true,
