@@ -15,7 +15,7 @@ pub(crate) struct Module {
     pub(crate) open: lua_CFunction,
 }
 
-/// Every module of the library. Those that a Lua file stands in front of are here under both names.
+/// Every module of the library, as a host preloads them; and the part of `coutil.spawn` that its Lua file, which is built in, requires.
 pub(crate) const ALL: &[Module] = &[
     Module { name: c"coutil", open: open_coutil },
     Module { name: c"coutil.event", open: open_event },

@@ -139,3 +139,20 @@ fn what_needs_the_system_takes_it_then() {
         assert!(calls.iter().any(|call| call.contains(" clone")), "{calls:#?}");
     }
 }
+
+/// A state on another thread opens nothing by itself: what is opened for a moment could take the number of a standard stream that is
+/// closed [30 D13].
+#[test]
+fn threads_open_no_files() {
+    let script = r#"
+        local system, states = require "coutil.system", require "coutil.coroutine"
+        local co, got = states.load "return ..."
+        coroutine.wrap(function () got = { system.resume(co, 12) } end)()
+        system.run()
+        assert(got[1] == true and got[2] == 12)
+    "#;
+    let Some(mut calls) = calls(script) else { return };
+    // The copies of the standard streams, when the module is loaded.
+    calls.retain(|call| call.contains(" open") && !call.contains("\"/proc/self/fd/"));
+    assert!(calls.is_empty(), "{calls:#?}");
+}
